@@ -1,0 +1,112 @@
+//! The verbs that change a cloud: `build`, `run`, `init`, `up`, `stop`, `start`, `rm`.
+
+use crate::controller::command::apply::{NoPreflight, Preflight, Undertaking, apply};
+use crate::controller::command::preflight::MachinePreflight;
+use crate::controller::command::{DONE, select};
+use crate::controller::context::Context;
+use crate::controller::docker::Engine;
+use crate::controller::load::Loaded;
+use crate::controller::state::State;
+use crate::controller::{progress, wiring};
+use crate::error::{Error, ErrorKind};
+use crate::model::base::BaseChoice;
+use crate::model::name::Name;
+use crate::model::planner::{Goal, plan};
+use crate::model::plural::plural;
+use crate::model::summary::Summary;
+use crate::view::recipe_lint::lint;
+use crate::view::{json, terminal};
+
+/// Reaches a goal and says what was done.
+pub async fn run(goal: Goal, context: &Context) -> Result<u8, Error> {
+    let loaded = wiring::load(context)?;
+    let state = wiring::state(context, &loaded.settings);
+    let engine = wiring::engine(context).await?;
+    let _lock = state.lock(goal.verb())?;
+    let result = reach(&goal, context, loaded, &engine, &state).await;
+    let outcome = result.as_ref().map_or_else(|error| error.kind.as_str(), |_| "done");
+    // The directory is gone after `rm --volumes`, and a line in a log is not worth a failure.
+    if state.exists() {
+        let _ = state.audit(goal.verb(), outcome);
+    }
+    let summary = result?;
+    if context.output.is_json() {
+        context.output.document(&json::summary(&summary));
+    } else {
+        context.output.say(&terminal::summary::summary(&summary));
+    }
+    Ok(DONE)
+}
+
+async fn reach(
+    goal: &Goal,
+    context: &Context,
+    loaded: Loaded,
+    engine: &Engine,
+    state: &State,
+) -> Result<Summary, Error> {
+    let parallelism = wiring::parallelism(&loaded.settings);
+    let prepared = async {
+        let cloud = wiring::cloud(context, loaded, engine).await?;
+        let world = wiring::world(&cloud, engine)?;
+        Ok((cloud, world))
+    };
+    let (cloud, world) = tokio::select! {
+        prepared = prepared => prepared?,
+        () = context.cancel.cancelled() => return Err(Error::new(ErrorKind::Cancelled, "stopped before anything was changed")),
+    };
+    select::known(services_of(goal), &cloud.desired)?;
+    if matches!(goal, Goal::Build { .. } | Goal::Up) && state.base()?.as_ref() != Some(&cloud.base) {
+        let BaseChoice { distro, reason, .. } = &cloud.base;
+        context.output.say(&format!("images stand on {}: {reason}\n", distro.as_str()));
+        state.record_base(&cloud.base)?;
+    }
+    let on_machine = MachinePreflight { endpoint: wiring::endpoint(context), engine, cloud: &cloud };
+    let preflight: &dyn Preflight = match goal {
+        Goal::Stop { .. } | Goal::Remove { .. } => &NoPreflight,
+        _ => &on_machine,
+    };
+    let undertaking = Undertaking {
+        verb: goal.verb(),
+        plan: &|observed| plan(goal, &cloud.desired, observed),
+        observe: world.observe.as_ref(),
+        perform: world.perform,
+        preflight,
+        reporter: progress::reporter(&context.output),
+        parallelism,
+    };
+    apply(context, &undertaking).await
+}
+
+/// The services that somebody has chosen for a goal.
+pub fn services_of(goal: &Goal) -> &[Name] {
+    match goal {
+        Goal::Build { services } | Goal::Run { services } | Goal::Stop { services } | Goal::Start { services } => {
+            services
+        }
+        Goal::Init | Goal::Up | Goal::Remove { .. } => &[],
+    }
+}
+
+/// `octo build --check`: a cloud that can be assembled has recipes that render, and these do
+/// nothing that a recipe must not do.
+pub async fn check_images(services: &[Name], context: &Context) -> Result<u8, Error> {
+    let loaded = wiring::load(context)?;
+    let engine = wiring::engine(context).await?;
+    let (documents, origins) = (loaded.documents.clone(), loaded.origins.clone());
+    let cloud = wiring::cloud(context, loaded, &engine).await?;
+    select::known(services, &cloud.desired)?;
+    let deployed = cloud.catalog.services.values().map(|service| service.image.clone()).collect();
+    let problems = lint(&cloud.images, &deployed, &cloud.base.base_tag);
+    if !problems.is_empty() {
+        return Err(documents.error(&origins.place(problems)));
+    }
+    let count = plural(cloud.images.len(), "recipe");
+    if context.output.is_json() {
+        let images: Vec<_> = cloud.images.values().map(|image| image.tag.clone()).collect();
+        context.output.document(&json::document("recipes", serde_json::json!({ "images": images })));
+    } else {
+        context.output.data(&format!("{count} for {} without a problem\n", cloud.desired.distro.as_str()));
+    }
+    Ok(DONE)
+}

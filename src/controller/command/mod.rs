@@ -1,0 +1,58 @@
+//! One file for each verb, or for verbs that share one flow.
+
+pub mod apply;
+pub mod change;
+pub mod completions;
+pub mod config;
+pub mod doctor;
+pub mod exec;
+pub mod logs;
+pub mod man;
+pub mod new;
+pub mod openrc;
+pub mod plan;
+pub mod preflight;
+pub mod select;
+pub mod status;
+
+use super::context::Context;
+use crate::cli::{NoArgs, Verb};
+use crate::error::{Error, ErrorKind};
+use crate::model::planner::Goal;
+
+/// Exit code of success.
+pub const DONE: u8 = 0;
+
+/// Does what was asked for; the exit code, unless it failed.
+pub async fn run(verb: Verb, context: &Context) -> Result<u8, Error> {
+    match verb {
+        // What changes a cloud stops by itself: operations that run are let end.
+        Verb::Up(NoArgs {}) => change::run(Goal::Up, context).await,
+        Verb::Run(args) => change::run(Goal::Run { services: args.services }, context).await,
+        Verb::Init(NoArgs {}) => change::run(Goal::Init, context).await,
+        Verb::Stop(args) => change::run(Goal::Stop { services: args.services }, context).await,
+        Verb::Start(args) => change::run(Goal::Start { services: args.services }, context).await,
+        Verb::Rm(args) => change::run(Goal::Remove { volumes: args.volumes }, context).await,
+        Verb::Build(args) if !args.check => change::run(Goal::Build { services: args.services }, context).await,
+        Verb::Build(args) => until_cancelled(change::check_images(&args.services, context), context).await,
+        Verb::Plan(args) => until_cancelled(plan::run(args, context), context).await,
+        Verb::Status(args) => until_cancelled(status::run(args, context), context).await,
+        Verb::Logs(args) => until_cancelled(logs::run(args, context), context).await,
+        Verb::Doctor(args) => until_cancelled(doctor::run(args, context), context).await,
+        Verb::Openrc(args) => until_cancelled(openrc::run(args, context), context).await,
+        Verb::Exec(args) => until_cancelled(exec::run(args, context), context).await,
+        Verb::Config(verb) => config::run(&verb, context),
+        Verb::New(args) => new::run(&args, context),
+        Verb::Completions(args) => completions::run(args, context),
+        Verb::Man(args) => man::run(&args, context),
+    }
+}
+
+/// Looks, until somebody wants octo to stop. Nothing was changed then, so that there is nothing to
+/// say.
+async fn until_cancelled(look: impl Future<Output = Result<u8, Error>>, context: &Context) -> Result<u8, Error> {
+    tokio::select! {
+        result = look => result,
+        () = context.cancel.cancelled() => Ok(ErrorKind::Cancelled.exit_code()),
+    }
+}

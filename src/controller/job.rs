@@ -1,0 +1,128 @@
+//! Runs one-off jobs: a container that ends, and the record of it in the database.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::adapters::Adapters;
+use super::docker::logs::LogQuery;
+use super::docker::spec;
+use super::health::{LOG_LINES, end_in_words};
+use crate::error::{Error, ErrorKind};
+use crate::model::desired::DesiredJob;
+use crate::model::fingerprint;
+use crate::model::label;
+use crate::model::observed::RunState;
+use futures_util::StreamExt;
+
+/// The pause between two looks at what a job needs: down at two of them in a row is lost.
+const LOOK_PAUSE: Duration = Duration::from_secs(2);
+
+impl Adapters {
+    /// Runs a job to its end. If an earlier octo was killed and the job's container goes on, or
+    /// has ended well, that run counts.
+    pub(super) async fn run_job(&self, name: &str, progress: &(dyn Fn(String) + Send + Sync)) -> Result<(), Error> {
+        let job = self.job(name)?;
+        let fingerprint = fingerprint::of_job(job);
+        if self.left_by_an_earlier_run(name, &fingerprint).await? {
+            progress("it was started before: waiting for its end".to_owned());
+        } else {
+            self.begin(name, job, &fingerprint).await?;
+        }
+        let limit = Duration::from_secs(u64::from(job.timeout));
+        let (code, why) = tokio::select! {
+            code = self.engine.wait_container(name) => (Some(code?), String::new()),
+            () = tokio::time::sleep(limit) => (None, format!("it did not end within {} s", limit.as_secs())),
+            lost = self.lost_container(job) => (None, format!("{lost}, which it needs, has stopped")),
+        };
+        let ended = self.engine.container(name).await?;
+        let log = self.whole_log(name).await;
+        self.state.write_job_log(name, &log)?;
+        let failure = match (code, ended) {
+            (Some(0), _) => {
+                if let Some(database) = &self.database {
+                    database.end_job(name, &fingerprint).await?;
+                }
+                return self.engine.remove_container(name).await;
+            }
+            (Some(code), Some(state)) => end_in_words(code, &state),
+            (Some(code), None) => format!("its process ended with exit code {code}"),
+            (None, _) => why,
+        };
+        self.engine.remove_container(name).await?;
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines.len().saturating_sub(usize::try_from(LOG_LINES).unwrap_or_default());
+        Err(Error::new(ErrorKind::Operation, format!("job {name} failed"))
+            .because_text(failure)
+            .hint(format!("see its whole output: {}", self.state.job_log(name).display()))
+            .detail(lines.get(last..).unwrap_or_default().join("\n")))
+    }
+
+    /// Waits until a container stays down that a job needs: services wait for their database for
+    /// ever. One that the engine is about to start again is not lost.
+    async fn lost_container(&self, job: &DesiredJob) -> String {
+        let desired = &self.cloud.desired;
+        let infrastructure = desired.infrastructure_of(&job.process.service);
+        let names: Vec<&String> =
+            infrastructure.flat_map(|needed| desired.containers_of(needed)).map(|(name, _)| name).collect();
+        let mut down: BTreeSet<&String> = BTreeSet::new();
+        loop {
+            tokio::time::sleep(LOOK_PAUSE).await;
+            let mut still = BTreeSet::new();
+            for name in &names {
+                // An engine that does not answer says nothing about the container.
+                let Ok(found) = self.engine.container(name).await else { continue };
+                let lives = found.is_some_and(|found| matches!(found.state, RunState::Running | RunState::Restarting));
+                if !lives {
+                    still.insert(*name);
+                }
+            }
+            if let Some(lost) = still.intersection(&down).next() {
+                return (*lost).clone();
+            }
+            down = still;
+        }
+    }
+
+    /// Whether the container of an earlier run does the very same and need not be repeated. Any
+    /// other one is removed.
+    async fn left_by_an_earlier_run(&self, name: &str, fingerprint: &str) -> Result<bool, Error> {
+        let Some(found) = self.engine.container(name).await? else { return Ok(false) };
+        let own = |key: &str, value: &str| found.labels.get(key).map(String::as_str) == Some(value);
+        if !own(label::CLOUD, self.cloud.desired.cloud.as_str()) {
+            return Err(super::docker::failure::foreign("container", name));
+        }
+        let counts = matches!(found.state, RunState::Running | RunState::Exited(0));
+        if counts && own(label::FINGERPRINT, fingerprint) {
+            return Ok(true);
+        }
+        self.engine.remove_container(name).await?;
+        Ok(false)
+    }
+
+    /// Records the beginning before anything happens, so that an interruption can be seen.
+    async fn begin(&self, name: &str, job: &DesiredJob, fingerprint: &str) -> Result<(), Error> {
+        if let Some(database) = &self.database {
+            database.begin_job(name, fingerprint).await?;
+        }
+        let body = spec::of_job(name, job, self.surroundings(&self.state.files_of(name)));
+        self.engine.create_container(name, body).await?;
+        self.engine.start_container(name).await
+    }
+
+    /// The output of a job, without secrets. Where it cannot be read it says so and ends: how the
+    /// job itself ended matters more.
+    async fn whole_log(&self, name: &str) -> String {
+        let mut lines = std::pin::pin!(self.engine.logs(name, &LogQuery::default()));
+        let mut text: Vec<String> = Vec::new();
+        while let Some(line) = lines.next().await {
+            match line {
+                Ok(line) => text.push(line.text),
+                Err(error) => {
+                    text.push(error.to_string());
+                    break;
+                }
+            }
+        }
+        self.mask.hide(&text.join("\n"))
+    }
+}

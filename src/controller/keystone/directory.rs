@@ -1,0 +1,180 @@
+//! What Keystone holds, read with a handful of requests at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::FutureExt;
+use futures_util::future::{join_all, try_join_all};
+use serde_json::Value;
+
+use super::{DOMAIN, Keystone};
+use crate::error::Error;
+use crate::model::identity::IdentityObject;
+use crate::model::observed::ObservedIdentity;
+
+/// Objects by name, with their ids.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Directory {
+    pub projects: BTreeMap<String, String>,
+    pub roles: BTreeMap<String, String>,
+    pub users: BTreeMap<String, User>,
+    pub services: Vec<Service>,
+    pub endpoints: Vec<Endpoint>,
+    /// User, role and project, by id.
+    pub assignments: BTreeSet<(String, String, String)>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct User {
+    pub id: String,
+    pub enabled: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Service {
+    pub id: String,
+    pub r#type: String,
+    pub name: String,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Endpoint {
+    pub id: String,
+    pub service: String,
+    pub interface: String,
+    pub region: String,
+    pub url: String,
+    pub enabled: bool,
+}
+
+impl Keystone {
+    /// What the service holds. `passwords` are those that users should have: a user is part of
+    /// the answer only if it has been seen to log in with its own, now or in an earlier run.
+    pub async fn observe(&self, passwords: &BTreeMap<String, String>) -> Result<ObservedIdentity, Error> {
+        let directory = self.read_directory().await?;
+        let mut objects = directory.objects();
+        let proofs = passwords.iter().filter_map(|(name, password)| {
+            let user = directory.users.get(name).filter(|user| user.enabled)?;
+            Some(async move { Ok::<_, Error>((name, self.has_password(name, &user.id, password).await?)) }.boxed())
+        });
+        for proof in join_all(proofs).await {
+            let (name, right) = proof?;
+            if right {
+                objects.insert(IdentityObject::User { name: name.clone() });
+            }
+        }
+        *self.directory.lock().await = Some(directory);
+        Ok(ObservedIdentity { objects })
+    }
+
+    /// Whether a user has a password: as recorded, else by logging in, which is then recorded.
+    pub(super) async fn has_password(&self, user: &str, id: &str, password: &str) -> Result<bool, Error> {
+        if self.state.proven()(user, id, password) {
+            return Ok(true);
+        }
+        let right = self.log_in(user, password).await?;
+        if right {
+            self.state.record_proven(user, id, password)?;
+        }
+        Ok(right)
+    }
+
+    /// Everything, read anew.
+    pub(super) async fn read_directory(&self) -> Result<Directory, Error> {
+        let paths = [
+            format!("projects?domain_id={DOMAIN}"),
+            "roles".to_owned(),
+            format!("users?domain_id={DOMAIN}"),
+            "services".to_owned(),
+            "endpoints".to_owned(),
+            "role_assignments".to_owned(),
+        ];
+        let answers = try_join_all(paths.iter().map(|path| self.get(path).boxed())).await?;
+        let list = |place: usize, key: &str| -> Vec<Value> {
+            answers.get(place).and_then(|answer| answer.get(key)).and_then(Value::as_array).cloned().unwrap_or_default()
+        };
+        let by_name = |items: Vec<Value>| items.iter().map(|item| (text(item, "/name"), text(item, "/id"))).collect();
+        Ok(Directory {
+            projects: by_name(list(0, "projects")),
+            roles: by_name(list(1, "roles")),
+            users: list(2, "users")
+                .iter()
+                .map(|item| (text(item, "/name"), User { id: text(item, "/id"), enabled: enabled(item) }))
+                .collect(),
+            services: list(3, "services")
+                .iter()
+                .map(|item| Service { id: text(item, "/id"), r#type: text(item, "/type"), name: text(item, "/name") })
+                .collect(),
+            endpoints: list(4, "endpoints").iter().map(Endpoint::parse).collect(),
+            assignments: list(5, "role_assignments")
+                .iter()
+                .map(|item| (text(item, "/user/id"), text(item, "/role/id"), text(item, "/scope/project/id")))
+                .collect(),
+        })
+    }
+}
+
+impl Directory {
+    /// As objects of the model, without users: those need their passwords proven.
+    fn objects(&self) -> BTreeSet<IdentityObject> {
+        let mut objects = BTreeSet::new();
+        objects.extend(self.projects.keys().map(|name| IdentityObject::Project { name: name.clone() }));
+        objects.extend(self.roles.keys().map(|name| IdentityObject::Role { name: name.clone() }));
+        for service in &self.services {
+            objects.insert(IdentityObject::Service { r#type: service.r#type.clone(), name: service.name.clone() });
+        }
+        for endpoint in &self.endpoints {
+            let Some(service) = self.services.iter().find(|service| service.id == endpoint.service) else { continue };
+            // Of two for the same purpose a client takes any: as good as none, until it is repaired.
+            if endpoint.enabled && self.endpoints_like(endpoint).count() == 1 {
+                objects.insert(IdentityObject::Endpoint {
+                    r#type: service.r#type.clone(),
+                    interface: endpoint.interface.clone(),
+                    region: endpoint.region.clone(),
+                    url: endpoint.url.clone(),
+                });
+            }
+        }
+        let users: BTreeMap<&str, &String> = self.users.iter().map(|(name, user)| (user.id.as_str(), name)).collect();
+        let roles: BTreeMap<&str, &String> = self.roles.iter().map(|(name, id)| (id.as_str(), name)).collect();
+        let projects: BTreeMap<&str, &String> = self.projects.iter().map(|(name, id)| (id.as_str(), name)).collect();
+        for (user, role, project) in &self.assignments {
+            if let (Some(user), Some(role), Some(project)) =
+                (users.get(user.as_str()), roles.get(role.as_str()), projects.get(project.as_str()))
+            {
+                objects.insert(IdentityObject::Assignment {
+                    user: (*user).clone(),
+                    role: (*role).clone(),
+                    project: (*project).clone(),
+                });
+            }
+        }
+        objects
+    }
+
+    fn endpoints_like<'a>(&'a self, like: &'a Endpoint) -> impl Iterator<Item = &'a Endpoint> {
+        self.endpoints.iter().filter(move |other| {
+            other.service == like.service && other.interface == like.interface && other.region == like.region
+        })
+    }
+}
+
+impl Endpoint {
+    pub(super) fn parse(item: &Value) -> Self {
+        Self {
+            id: text(item, "/id"),
+            service: text(item, "/service_id"),
+            interface: text(item, "/interface"),
+            region: text(item, "/region_id"),
+            url: text(item, "/url"),
+            enabled: enabled(item),
+        }
+    }
+}
+
+pub(super) fn text(item: &Value, pointer: &str) -> String {
+    item.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
+
+fn enabled(item: &Value) -> bool {
+    item.get("enabled").and_then(Value::as_bool).unwrap_or(true)
+}

@@ -1,0 +1,36 @@
+//! Everything with an effect: commands, observation, execution, adapters.
+
+pub mod adapters;
+pub mod assemble;
+pub mod attachment;
+pub mod cloud;
+pub mod command;
+pub mod context;
+#[cfg(test)]
+mod convergence;
+pub mod docker;
+pub mod event;
+pub mod execute;
+pub mod facts;
+#[cfg(test)]
+pub mod fake;
+pub mod health;
+pub mod image;
+pub mod interrupt;
+mod job;
+pub mod keystone;
+pub mod listener;
+pub mod load;
+pub mod mask;
+pub mod mysql;
+pub mod netlink;
+mod observe;
+pub mod output;
+mod perform;
+pub mod port;
+pub mod progress;
+pub mod rabbitmq;
+pub mod raw_mode;
+pub mod state;
+pub mod trace;
+pub mod wiring;

@@ -1,0 +1,255 @@
+//! The snapshot that plans are made from. What belongs together is asked at once; what cannot
+//! answer is not asked, so that a stopped cloud is seen as quickly as a running one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use futures_util::future::{join, join_all, try_join};
+
+use super::adapters::Adapters;
+use super::attachment;
+use super::docker::container::ContainerState;
+use super::docker::list::Inventory;
+use super::listener;
+use super::port::Observe;
+use crate::error::{Error, ErrorKind};
+use crate::model::catalog::Part;
+use crate::model::label;
+use crate::model::name::Name;
+use crate::model::observed::{
+    JobContainer, Observed, ObservedContainer, ObservedDatabase, ObservedHealth, ObservedIdentity, ObservedMessageBus,
+    Reached, RunState,
+};
+
+/// How long a part of the cloud may take to answer all that it is asked.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a part that has just started may take until it answers at all.
+const ANSWER_LIMIT: Duration = Duration::from_secs(60);
+
+/// The pause between two questions to a part that does not answer yet.
+const ANSWER_PAUSE: Duration = Duration::from_millis(200);
+
+#[async_trait]
+impl Observe for Adapters {
+    async fn observe(&self) -> Result<Observed, Error> {
+        let desired = &self.cloud.desired;
+        let host = async {
+            let bridge = self.host.bridge(&desired.network.bridge).await?;
+            Ok((bridge, self.host.occupied().await?))
+        };
+        let (inventory, (bridge, occupied)) = try_join(self.engine.inventory(&desired.cloud), host).await?;
+        // Asked last: what runs in the inventory was connected before.
+        let ports = self.host.ports(&desired.network.bridge).await?;
+        let (health, contents) = join(self.health(&inventory), self.contents(&inventory)).await;
+        let (database, message_bus, identity) = contents;
+        let mut observed = Observed {
+            images: self.images(&inventory),
+            bridge,
+            foreign: self.foreign(&inventory),
+            files: self.state.file_digests()?,
+            secrets: self.state.secret_names()?.into_iter().collect(),
+            state: self.state.exists(),
+            taken_ports: self.taken_ports(&inventory),
+            occupied,
+            database,
+            message_bus,
+            identity,
+            ..Observed::default()
+        };
+        self.sort_containers(&inventory, &health, &ports, &mut observed)?;
+        observed.networks = inventory.networks;
+        observed.volumes = inventory.volumes;
+        Ok(observed)
+    }
+}
+
+/// What the three parts hold.
+type Contents = (Reached<ObservedDatabase>, Reached<ObservedMessageBus>, Reached<ObservedIdentity>);
+
+impl Adapters {
+    /// How the running containers of this cloud are.
+    async fn health(&self, inventory: &Inventory) -> BTreeMap<String, ObservedHealth> {
+        let running = self.cloud.desired.containers.iter().filter(|(name, _)| runs(inventory, name));
+        let probes = running
+            .map(|(name, desired)| async move { (name.clone(), self.probes.probe(name, desired).await) }.boxed());
+        join_all(probes).await.into_iter().collect()
+    }
+
+    /// What database, message bus and identity service hold. Without a database that answers, the
+    /// identity service only could time out.
+    async fn contents(&self, inventory: &Inventory) -> Contents {
+        let database_then_identity = async {
+            let database = match &self.database {
+                Some(adapter) if self.part_runs(inventory, Part::Database) => {
+                    reach(adapter.observe(&self.database_passwords())).await
+                }
+                _ => Reached::Absent,
+            };
+            let parts = [Part::Identity, Part::LoadBalancer];
+            let identity = match &self.identity {
+                Some(adapter)
+                    if database.answer().is_some() && parts.iter().all(|part| self.part_runs(inventory, *part)) =>
+                {
+                    reach(adapter.observe(&self.identity_passwords())).await
+                }
+                _ => Reached::Absent,
+            };
+            (database, identity)
+        };
+        let message_bus = async {
+            match &self.message_bus {
+                Some(adapter) if self.part_runs(inventory, Part::MessageBus) => {
+                    reach(adapter.observe(&self.message_passwords())).await
+                }
+                _ => Reached::Absent,
+            }
+        };
+        let ((database, identity), message_bus) = join(database_then_identity, message_bus).await;
+        (database, message_bus, identity)
+    }
+
+    /// Waits until a part tells what it holds.
+    pub(super) async fn await_answer(
+        &self,
+        part: Part,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<(), Error> {
+        let deadline = Instant::now() + ANSWER_LIMIT;
+        loop {
+            let why = match part {
+                Part::Database => match &self.database {
+                    Some(adapter) => silence(reach(adapter.observe(&self.database_passwords())).await),
+                    None => None,
+                },
+                Part::Identity => match &self.identity {
+                    Some(adapter) => silence(reach(adapter.observe(&self.identity_passwords())).await),
+                    None => None,
+                },
+                Part::MessageBus => match &self.message_bus {
+                    Some(adapter) => silence(reach(adapter.observe(&self.message_passwords())).await),
+                    None => None,
+                },
+                // These are not asked about contents.
+                Part::LoadBalancer | Part::Cache | Part::LogCollector => None,
+            };
+            let Some(why) = why else { return Ok(()) };
+            if Instant::now() > deadline {
+                let seconds = ANSWER_LIMIT.as_secs();
+                let message = format!("the {} has not answered octo within {seconds} s", part.words());
+                let service = self.cloud.desired.provider(part).map(Name::as_str).unwrap_or_default();
+                return Err(Error::new(ErrorKind::Operation, message)
+                    .because_text(why)
+                    .hint(format!("octo logs {service}")));
+            }
+            progress(why);
+            tokio::time::sleep(ANSWER_PAUSE).await;
+        }
+    }
+
+    /// Whether every container of the service that plays a part runs.
+    fn part_runs(&self, inventory: &Inventory, part: Part) -> bool {
+        let desired = &self.cloud.desired;
+        desired
+            .provider(part)
+            .is_some_and(|service| desired.containers_of(service).all(|(name, _)| runs(inventory, name)))
+    }
+
+    /// The wanted images and bases that are there. They are shared by all clouds of a machine.
+    fn images(&self, inventory: &Inventory) -> std::collections::BTreeSet<String> {
+        let wanted = self.cloud.desired.images.values().flat_map(|image| image.base.iter().chain([&image.tag]));
+        wanted.filter(|tag| inventory.images.contains(*tag)).cloned().collect()
+    }
+
+    fn foreign(&self, inventory: &Inventory) -> std::collections::BTreeSet<String> {
+        let desired = &self.cloud.desired;
+        let wanted = desired.containers.keys().chain(desired.jobs.keys()).chain(desired.volumes.keys());
+        wanted
+            .chain(std::iter::once(&desired.network.name))
+            .filter(|name| inventory.others.contains(*name))
+            .cloned()
+            .collect()
+    }
+
+    /// Ports that containers which do not run will want, and who has them.
+    fn taken_ports(&self, inventory: &Inventory) -> BTreeMap<(Ipv4Addr, u16), String> {
+        let waiting = self.cloud.desired.containers.iter().filter(|(name, _)| {
+            let state = inventory.containers.get(*name).map(|found| found.state);
+            // A paused process still has its sockets.
+            !matches!(state, Some(RunState::Running | RunState::Paused))
+        });
+        let ports = waiting.flat_map(|(_, desired)| desired.host_ports.iter().copied());
+        ports.filter_map(|(address, port)| Some(((address, port), listener::holder(address, port)?))).collect()
+    }
+
+    /// Whether a running container's interface is certainly none of the bridge's.
+    fn detached(&self, name: &str, found: &ContainerState, ports: &BTreeSet<u32>) -> bool {
+        let has_address = self.cloud.desired.containers.get(name).is_some_and(|wanted| wanted.address.is_some());
+        let pid = found.pid.filter(|_| has_address && found.state == RunState::Running);
+        pid.and_then(|pid| attachment::host_interface(pid, &found.id)).is_some_and(|index| !ports.contains(&index))
+    }
+
+    /// Containers and the containers of jobs, by their labels.
+    fn sort_containers(
+        &self,
+        inventory: &Inventory,
+        health: &BTreeMap<String, ObservedHealth>,
+        ports: &BTreeSet<u32>,
+        observed: &mut Observed,
+    ) -> Result<(), Error> {
+        let loaded = self.state.loaded();
+        for (name, found) in &inventory.containers {
+            let label = |key: &str| found.labels.get(key).cloned().unwrap_or_default();
+            if found.labels.contains_key(label::JOB) {
+                let container = JobContainer { fingerprint: label(label::FINGERPRINT), state: found.state };
+                observed.job_containers.insert(name.clone(), container);
+                continue;
+            }
+            let Ok(service) = label(label::SERVICE).parse::<Name>() else {
+                // It says that it is ours, and octo cannot have made it.
+                observed.foreign.insert(name.clone());
+                continue;
+            };
+            let container = ObservedContainer {
+                id: found.id.clone(),
+                service,
+                fingerprint: label(label::FINGERPRINT),
+                files_digest: loaded(name, &found.id).unwrap_or_else(|| label(label::FILES)),
+                image: found.image.clone(),
+                state: found.state,
+                health: health.get(name).cloned().unwrap_or(ObservedHealth::Unknown),
+                detached: self.detached(name, found, ports),
+                created: found.created.clone(),
+                started: found.started.clone(),
+                restarts: found.restarts,
+            };
+            observed.containers.insert(name.clone(), container);
+        }
+        Ok(())
+    }
+}
+
+fn runs(inventory: &Inventory, name: &str) -> bool {
+    let running = |found: &ContainerState| found.state == RunState::Running;
+    inventory.containers.get(name).is_some_and(running)
+}
+
+/// An answer within the time, or why there is none.
+/// Why a part did not answer, if it did not.
+fn silence<T>(reached: Reached<T>) -> Option<String> {
+    match reached {
+        Reached::Silent(why) => Some(why),
+        Reached::Answered(_) | Reached::Absent => None,
+    }
+}
+
+async fn reach<T>(question: impl Future<Output = Result<T, Error>>) -> Reached<T> {
+    match tokio::time::timeout(PATIENCE, question).await {
+        Ok(Ok(answer)) => Reached::Answered(answer),
+        Ok(Err(error)) => Reached::Silent(error.to_string()),
+        Err(_) => Reached::Silent(format!("no answer within {} s", PATIENCE.as_secs())),
+    }
+}

@@ -1,0 +1,433 @@
+//! The catalog: `services.yaml` as types. What can exist, never what one cloud wants of it.
+//!
+//! Every doc comment here is also the text of the JSON Schema and of editors' completion.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::name::Name;
+use super::path::file_name;
+
+/// `services.yaml`: images and services, as one bundle describes them.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Catalog {
+    /// Container images, by name. The recipe of image `x` is `dockerfiles/x/Dockerfile.tera`.
+    pub images: BTreeMap<Name, Image>,
+    /// Services, by name.
+    pub services: BTreeMap<Name, Service>,
+    /// Named sets of services: what `profile:` in configuration.yaml chooses from.
+    pub profiles: BTreeMap<Name, Vec<Name>>,
+}
+
+/// The Linux distribution inside the images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Distro {
+    /// CentOS Stream 10.
+    Centos,
+    /// Debian 13 (trixie).
+    Debian,
+}
+
+impl Distro {
+    /// The name used in YAML and in templates.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Centos => "centos",
+            Self::Debian => "debian",
+        }
+    }
+
+    /// The release that recipes are written for: Debian's suite, CentOS Stream's number.
+    pub fn suite(self) -> &'static str {
+        match self {
+            Self::Centos => "10",
+            Self::Debian => "trixie",
+        }
+    }
+}
+
+/// One container image.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Image {
+    /// The image that this one is `FROM`. Without it: the base of the distribution.
+    pub parent: Option<Name>,
+    /// Other images that the recipe takes files from while it builds.
+    pub uses: Vec<Name>,
+    /// Packages of the distribution, by distribution.
+    #[schemars(extend("propertyNames" = { "enum": ["centos", "debian"] }))]
+    pub packages: BTreeMap<Distro, Vec<String>>,
+    /// Package repositories beyond the distribution's own, by distribution.
+    #[schemars(extend("propertyNames" = { "enum": ["centos", "debian"] }))]
+    pub repositories: BTreeMap<Distro, Vec<Repository>>,
+    /// The user that the image's processes run as.
+    pub user: Option<User>,
+    /// Free values for the recipe.
+    pub args: BTreeMap<String, String>,
+}
+
+/// A package repository.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Repository {
+    /// Its id in the package tool's configuration.
+    pub name: String,
+    /// Its address. Without it: a repository that the distribution ships switched off.
+    pub baseurl: Option<String>,
+    /// The address of the key that signs it.
+    pub gpgkey: Option<String>,
+}
+
+/// A user inside images, equal in all of them so that volumes can be shared.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// Login name; the group has the same.
+    pub name: Name,
+    /// Numeric user id; the group id is the same.
+    #[schemars(range(min = 1, max = 65533))]
+    pub uid: u32,
+    /// Home directory. Without it: `/var/lib/<name>`.
+    pub home: Option<String>,
+}
+
+/// A part that only one service of a cloud can play, and that octo itself talks to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The relational database (MariaDB).
+    Database,
+    /// The AMQP broker (RabbitMQ).
+    MessageBus,
+    /// The identity service (Keystone).
+    Identity,
+    /// What answers on the VIPs (HAProxy).
+    LoadBalancer,
+    /// The shared cache (memcached).
+    Cache,
+    /// What gathers the log of every container (rsyslog).
+    LogCollector,
+}
+
+impl Part {
+    /// What people call it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Database => "database",
+            Self::MessageBus => "message bus",
+            Self::Identity => "identity service",
+            Self::LoadBalancer => "load balancer",
+            Self::Cache => "cache",
+            Self::LogCollector => "log collector",
+        }
+    }
+}
+
+/// An OpenStack or infrastructure service.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// One line for people.
+    #[serde(default)]
+    pub description: String,
+    /// The image of its containers and jobs.
+    pub image: Name,
+    /// The part that it plays for the whole cloud.
+    #[serde(default)]
+    pub provides: Option<Part>,
+    /// Services that must be healthy before this one starts.
+    #[serde(default)]
+    pub needs: Vec<Name>,
+    /// Files of every container and job of the service: path inside the container -> file.
+    #[serde(default)]
+    pub files: BTreeMap<String, File>,
+    /// Its long-running containers, one process each.
+    #[serde(default)]
+    pub containers: BTreeMap<Name, Container>,
+    /// Its databases. Their owner is a database user named as the service.
+    #[serde(default)]
+    pub databases: Vec<Name>,
+    /// Whether it gets a user of its own on the message bus.
+    #[serde(default)]
+    pub message_bus: bool,
+    /// Its place in the identity service.
+    #[serde(default)]
+    pub identity: Option<Identity>,
+    /// What the load balancer offers of it.
+    #[serde(default)]
+    pub frontends: BTreeMap<Name, Frontend>,
+    /// One-off commands of `octo init`.
+    #[serde(default)]
+    pub jobs: BTreeMap<Name, Job>,
+    /// Secrets beyond those that databases, message bus and identity imply.
+    #[serde(default)]
+    pub secrets: BTreeMap<Name, SecretKind>,
+    /// Free values for the service's templates (`config.*`).
+    #[serde(default)]
+    pub config: BTreeMap<String, serde_json::Value>,
+}
+
+/// A rendered file.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// The template, below `templates/<service>/`. Without it: the path's last part + `.tera`.
+    #[serde(default)]
+    pub template: Option<String>,
+    /// Permission bits, octal. Owner is root, group that of the image's user.
+    #[serde(default = "File::default_mode")]
+    #[schemars(regex(pattern = r"^0?[0-7]{3}$"))]
+    pub mode: String,
+}
+
+impl File {
+    /// The template of the file at a path, below `templates/<service>/`.
+    pub fn template_for(&self, path: &str) -> String {
+        self.template.clone().unwrap_or_else(|| format!("{}.tera", file_name(path)))
+    }
+
+    fn default_mode() -> String {
+        "0440".to_owned()
+    }
+}
+
+/// Which network a container lives on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Attachment {
+    /// The management bridge, with an address of its own.
+    #[default]
+    Management,
+    /// The node's own network, as the load balancer needs.
+    Host,
+}
+
+/// One long-running container: one process of a service.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Container {
+    /// The process and its arguments. Never a secret: arguments are visible on the host.
+    pub command: Vec<String>,
+    /// `name[:group]` or numeric. Without it: the image's user.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The network it lives on.
+    #[serde(default)]
+    pub network: Attachment,
+    /// Last part of its address on the management network (10 to 239 within its node's range).
+    /// Without it octo derives one from the name.
+    #[serde(default)]
+    #[schemars(range(min = 10, max = 239))]
+    pub address: Option<u8>,
+    /// Ports that it listens on at its own address: checked for collisions on the host network.
+    #[serde(default)]
+    #[schemars(inner(range(min = 1)))]
+    pub ports: Vec<u16>,
+    /// Volumes: path inside the container -> volume. The volume is called
+    /// `<cloud>-<service>-<volume>`, survives `octo rm`, and goes with `octo rm --volumes`.
+    #[serde(default)]
+    pub volumes: BTreeMap<String, Name>,
+    /// Where the cloud's log directory is mounted, for the log collector.
+    #[serde(default)]
+    pub log_directory: Option<String>,
+    /// Writable directories in memory: path -> mount options (`size=16m,mode=1777`).
+    #[serde(default)]
+    pub tmpfs: BTreeMap<String, String>,
+    /// Whether the root file system is read-only.
+    #[serde(default = "yes")]
+    pub read_only: bool,
+    /// Linux capabilities, without `CAP_`; all others are dropped.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    /// Devices of the host, by path.
+    #[serde(default)]
+    pub devices: Vec<String>,
+    /// Environment. Never a secret: `docker inspect` shows it.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// Files of this container alone.
+    #[serde(default)]
+    pub files: BTreeMap<String, File>,
+    /// How octo tells that it works.
+    pub health: Health,
+    /// The signal that stops it gracefully. Without it: SIGTERM.
+    #[serde(default)]
+    pub stop_signal: Option<String>,
+    /// How long it may take to stop, in seconds, before it is killed.
+    #[serde(default = "Container::default_stop_grace")]
+    pub stop_grace: u32,
+    /// The signal that makes it read its files again. Without it a changed file recreates it.
+    #[serde(default)]
+    pub reload: Option<String>,
+    /// Whether a minimal init is pid 1, which forwards signals and reaps orphans.
+    #[serde(default = "yes")]
+    pub init: bool,
+    /// Memory limit (`512M`, `1G`). Without it: `limits.memory` of configuration.yaml.
+    #[serde(default)]
+    pub memory: Option<String>,
+    /// Limit of processes and threads. Without it: `limits.pids` of configuration.yaml.
+    #[serde(default)]
+    #[schemars(range(min = 16))]
+    pub pids: Option<u32>,
+}
+
+impl Container {
+    fn default_stop_grace() -> u32 {
+        10
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// How octo tells that a container works. It asks from the node, so that no process has to
+/// start in the container for it.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+pub enum Health {
+    /// A GET is answered with a status below 500.
+    Http {
+        /// The port at the container's address.
+        #[schemars(range(min = 1))]
+        port: u16,
+        /// The path.
+        path: String,
+    },
+    /// A TCP connection is accepted.
+    Tcp {
+        /// The port at the container's address.
+        #[schemars(range(min = 1))]
+        port: u16,
+    },
+    /// A command inside the container ends with 0.
+    Exec(Vec<String>),
+    /// Its process lives.
+    Process {},
+}
+
+/// A service's place in the identity service.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// The service user to make, in the `service` project.
+    #[serde(default)]
+    pub user: Option<Name>,
+    /// The roles of that user in the `service` project.
+    #[serde(default)]
+    pub roles: Vec<String>,
+    /// The catalog entry to make.
+    #[serde(default)]
+    pub catalog: Option<CatalogEntry>,
+}
+
+/// A service's entry in the identity service's catalog.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CatalogEntry {
+    /// The service type, from OpenStack's service types authority: `image`, `compute`…
+    pub r#type: String,
+    /// The service's name in the catalog.
+    pub name: String,
+    /// The frontend whose address and port the endpoints have.
+    pub frontend: Name,
+    /// What follows the port in the endpoints' URL.
+    #[serde(default)]
+    pub path: String,
+}
+
+/// What a load balancer's frontend speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// HTTP, with retries and health by path.
+    #[default]
+    Http,
+    /// Bytes.
+    Tcp,
+}
+
+/// What the load balancer offers of a service.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Frontend {
+    /// The port on the VIPs.
+    #[schemars(range(min = 1))]
+    pub port: u16,
+    /// The container that answers.
+    pub container: Name,
+    /// The port at that container's address. Without it: the same as `port`.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub backend_port: Option<u16>,
+    /// HTTP or bytes.
+    #[serde(default)]
+    pub mode: Mode,
+    /// The path of the health check (HTTP only). Without it: a TCP connection.
+    #[serde(default)]
+    pub health_path: Option<String>,
+    /// Whether it is on the external VIP too, not only on the internal one.
+    #[serde(default)]
+    pub external: bool,
+    /// Whether one backend works and the others wait (a database with one writer).
+    #[serde(default)]
+    pub single_writer: bool,
+    /// Further lines for the backend, as the load balancer's manual has them.
+    #[serde(default)]
+    pub options: Vec<String>,
+}
+
+/// A one-off command of `octo init`, in a container of its own that ends.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Job {
+    /// The process and its arguments. Never a secret.
+    pub command: Vec<String>,
+    /// Jobs of the same service that must have ended before.
+    #[serde(default)]
+    pub after: Vec<Name>,
+    /// Databases that hold nothing before this job has succeeded once: if it was interrupted,
+    /// they are dropped and made again before it is repeated (MariaDB cannot roll a schema back).
+    #[serde(default)]
+    pub fills: Vec<Name>,
+    /// Whether the job runs after the service's containers are healthy, instead of before they start.
+    #[serde(default)]
+    pub when_running: bool,
+    /// Whether the service's containers wait for it. A job that only fills in what their first
+    /// requests need can run while they start.
+    #[serde(default = "yes")]
+    pub holds: bool,
+    /// Volumes, as for a container.
+    #[serde(default)]
+    pub volumes: BTreeMap<String, Name>,
+    /// Writable directories in memory, as for a container.
+    #[serde(default)]
+    pub tmpfs: BTreeMap<String, String>,
+    /// Files of this job alone. They are removed when it has ended.
+    #[serde(default)]
+    pub files: BTreeMap<String, File>,
+    /// How long it may take, in seconds.
+    #[serde(default = "Job::default_timeout")]
+    #[schemars(range(min = 1))]
+    pub timeout: u32,
+}
+
+impl Job {
+    fn default_timeout() -> u32 {
+        300
+    }
+}
+
+/// What a generated secret looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecretKind {
+    /// 32 letters and digits.
+    Password,
+    /// 32 random bytes in URL-safe Base64: a Fernet key.
+    FernetKey,
+}

@@ -1,0 +1,250 @@
+//! The desired state: settings and catalog fully resolved. No choice is left, no place in a file
+//! is remembered, and no secret is held.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use serde::Serialize;
+
+use super::catalog::{Distro, Frontend, Health, Part, SecretKind};
+use super::identity::IdentityObject;
+use super::name::Name;
+
+/// Everything that should exist for one cloud on this node.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Desired {
+    /// The cloud.
+    pub cloud: Name,
+    /// The node that this is for.
+    pub node: Name,
+    /// The distribution inside the images.
+    pub distro: Distro,
+    /// Images by catalog name: those that the enabled services need, with parents.
+    pub images: BTreeMap<Name, DesiredImage>,
+    /// The management network.
+    pub network: DesiredNetwork,
+    /// Volumes by full name.
+    pub volumes: BTreeMap<String, DesiredVolume>,
+    /// Containers by full name (`<cloud>-<service>-<container>`).
+    pub containers: BTreeMap<String, DesiredContainer>,
+    /// One-off jobs by full name (`<cloud>-<service>-<job>`).
+    pub jobs: BTreeMap<String, DesiredJob>,
+    /// Databases: name -> the service that owns it.
+    pub databases: BTreeMap<Name, Name>,
+    /// Services with a user on the message bus.
+    pub message_users: BTreeSet<Name>,
+    /// What the identity service should hold.
+    pub identity: BTreeSet<IdentityObject>,
+    /// Secrets: `<service>.<name>` -> kind.
+    pub secrets: BTreeMap<String, SecretKind>,
+    /// The enabled services, each with what it needs (transitively closed is not implied).
+    pub services: BTreeMap<Name, DesiredService>,
+    /// What the load balancer offers, by `<service>-<frontend>`.
+    pub frontends: BTreeMap<String, DesiredFrontend>,
+    /// Where octo itself reaches the parts of the cloud.
+    pub access: Access,
+    /// The directory on the host for log files.
+    pub log_directory: String,
+}
+
+/// An enabled service.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DesiredService {
+    /// Its image's catalog name.
+    pub image: Name,
+    /// The services that must be healthy before it starts.
+    pub needs: BTreeSet<Name>,
+    /// The part that it plays.
+    pub provides: Option<Part>,
+    /// Whether it is created and held by `run` until `init` has done its work: it has databases,
+    /// jobs, a message-bus or identity user, or needs a service that has.
+    pub held: bool,
+}
+
+/// An image to have.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DesiredImage {
+    /// `octo/<name>:<digest>`, shared by all clouds of a machine; the digest covers recipe, context, lock and parent.
+    pub tag: String,
+    /// The catalog names of the images that must exist before it is built.
+    pub after: BTreeSet<Name>,
+    /// The base that this image is `FROM`, where it has no parent in the catalog.
+    pub base: Option<String>,
+}
+
+/// The management network.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DesiredNetwork {
+    /// The Docker network's name (`<cloud>-management`).
+    pub name: String,
+    /// The bridge on the host.
+    pub bridge: String,
+    /// Its subnet.
+    pub subnet: Ipv4Net,
+    /// The bridge's own address.
+    pub gateway: Ipv4Addr,
+    /// The internal VIP, a second address of the bridge on a single node.
+    pub internal_vip: Ipv4Addr,
+    /// The external VIP.
+    pub external_vip: Ipv4Addr,
+    /// The MTU, if the operator has set one.
+    pub mtu: Option<u16>,
+}
+
+/// A volume to have.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DesiredVolume {
+    /// The service whose data it holds.
+    pub service: Name,
+}
+
+/// What a process needs around it, as container or as job.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProcessSpec {
+    /// The service.
+    pub service: Name,
+    /// The image's tag.
+    pub image: String,
+    /// The process and its arguments.
+    pub command: Vec<String>,
+    /// `uid:gid` or what the catalog says; `None` is the image's user.
+    pub user: Option<String>,
+    /// Environment, sorted.
+    pub environment: BTreeMap<String, String>,
+    /// Volumes: path inside -> full volume name.
+    pub volumes: BTreeMap<String, String>,
+    /// Directories of rendered files that are mounted read-only (`/etc/keystone`).
+    pub file_directories: BTreeSet<String>,
+    /// Directories in memory: path -> options.
+    pub tmpfs: BTreeMap<String, String>,
+    /// Whether the root file system is read-only.
+    pub read_only: bool,
+    /// Added capabilities; all others are dropped.
+    pub capabilities: BTreeSet<String>,
+    /// Devices of the host.
+    pub devices: BTreeSet<String>,
+    /// Memory limit in bytes.
+    pub memory: u64,
+    /// Limit of processes and threads.
+    pub pids: u32,
+    /// Extra names: name -> address.
+    pub hosts: BTreeMap<String, Ipv4Addr>,
+    /// Whether a minimal init is pid 1.
+    pub init: bool,
+    /// Where its output goes besides the engine's own log: the log collector's `address:port`.
+    pub log_address: Option<String>,
+    /// Host path and container path of the log directory, for the log collector.
+    pub log_directory: Option<(String, String)>,
+}
+
+/// A container to have.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DesiredContainer {
+    /// The process.
+    pub process: ProcessSpec,
+    /// Its name in the catalog.
+    pub container: Name,
+    /// Its address on the management network; `None` on the host network.
+    pub address: Option<Ipv4Addr>,
+    /// How octo tells that it works.
+    pub health: Health,
+    /// The signal that stops it; `None` is SIGTERM.
+    pub stop_signal: Option<String>,
+    /// Seconds that it may take to stop.
+    pub stop_grace: u32,
+    /// The signal that makes it read its files again.
+    pub reload: Option<String>,
+    /// Ports that it opens on the host network (a frontend's on a VIP, or its own).
+    pub host_ports: BTreeSet<(Ipv4Addr, u16)>,
+    /// Digest of the rendered files; set once they are rendered.
+    pub files_digest: String,
+}
+
+/// A one-off job to have done.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DesiredJob {
+    /// The process. Its address is whatever the network gives.
+    pub process: ProcessSpec,
+    /// Its name in the catalog.
+    pub job: Name,
+    /// Full names of the jobs that must have ended before.
+    pub after: BTreeSet<String>,
+    /// Databases to make anew if the job was interrupted before it ever succeeded.
+    pub fills: BTreeSet<Name>,
+    /// Whether it runs when the service's containers are healthy, instead of before they start.
+    pub when_running: bool,
+    /// Whether the service's containers wait for it.
+    pub holds: bool,
+    /// Seconds that it may take.
+    pub timeout: u32,
+}
+
+/// What the load balancer offers.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DesiredFrontend {
+    /// The service behind it.
+    pub service: Name,
+    /// As the catalog has it.
+    pub frontend: Frontend,
+    /// Where it is answered: container name -> address.
+    pub backends: BTreeMap<String, (Ipv4Addr, u16)>,
+}
+
+/// Where octo reaches the parts of the cloud that it configures.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Access {
+    /// The database's service and `address:port`.
+    pub database: Option<(Name, String)>,
+    /// The message bus's service and the URL of its management interface.
+    pub message_bus: Option<(Name, String)>,
+    /// The identity service and its URL on the internal VIP, with version.
+    pub identity: Option<(Name, String)>,
+    /// The same on the external VIP, for clients.
+    pub public_identity: Option<String>,
+}
+
+impl Desired {
+    /// The container names of a service, in order.
+    pub fn containers_of<'a>(&'a self, service: &'a Name) -> impl Iterator<Item = (&'a String, &'a DesiredContainer)> {
+        self.containers.iter().filter(move |(_, container)| container.process.service == *service)
+    }
+
+    /// The services and all that they need, transitively; everything for an empty list.
+    pub fn closure(&self, services: &[Name]) -> BTreeSet<Name> {
+        if services.is_empty() {
+            return self.services.keys().cloned().collect();
+        }
+        let mut found = BTreeSet::new();
+        let mut open: Vec<&Name> = services.iter().collect();
+        while let Some(name) = open.pop() {
+            if let Some(service) = self.services.get(name)
+                && found.insert(name.clone())
+            {
+                open.extend(&service.needs);
+            }
+        }
+        found
+    }
+
+    /// The identity objects that a service itself depends on: its user and that user's roles.
+    pub fn identity_of<'a>(&'a self, service: &'a Name) -> impl Iterator<Item = &'a IdentityObject> {
+        self.identity.iter().filter(move |object| match object {
+            IdentityObject::User { name } => name == service.as_str(),
+            IdentityObject::Assignment { user, .. } => user == service.as_str(),
+            _ => false,
+        })
+    }
+
+    /// The services that one needs and that do not wait for an initialisation themselves: what
+    /// its jobs can rely on.
+    pub fn infrastructure_of<'a>(&'a self, service: &Name) -> impl Iterator<Item = &'a Name> {
+        let needs = self.services.get(service).map(|service| &service.needs);
+        needs.into_iter().flatten().filter(|needed| self.services.get(*needed).is_none_or(|service| !service.held))
+    }
+
+    /// The service that plays a part.
+    pub fn provider(&self, part: Part) -> Option<&Name> {
+        self.services.iter().find(|(_, service)| service.provides == Some(part)).map(|(name, _)| name)
+    }
+}

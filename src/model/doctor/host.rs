@@ -1,0 +1,230 @@
+//! Findings about the engine and the machine under it.
+
+use super::{
+    DISK_WARNING, Disk, Facts, Finding, MEMORY_PER_CONTAINER, OLDEST_API, PROCESSORS, bytes as readable_bytes,
+};
+
+/// Everything else of the machine is of no use without an engine.
+pub(super) fn engine(facts: &Facts) -> Vec<Finding> {
+    let engine = match &facts.engine {
+        None => return Vec::new(),
+        Some(Err(reason)) => {
+            let message = format!("no answer at {}: {reason}", facts.endpoint);
+            return vec![Finding::failure("engine", message, "systemctl start docker")];
+        }
+        Some(Ok(engine)) => engine,
+    };
+    let mut findings = Vec::new();
+    let (major, minor) = OLDEST_API;
+    let spoken = engine.api.split_once('.').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    if spoken.is_some_and(|spoken: (u16, u16)| spoken < OLDEST_API) {
+        findings.push(Finding::failure(
+            "engine",
+            format!("version {} speaks API {}, octo needs {major}.{minor}", engine.version, engine.api),
+            "install Docker Engine 20.10 or newer",
+        ));
+    } else {
+        findings.push(Finding::ok("engine", format!("version {}, API {}", engine.version, engine.api)));
+    }
+    if engine.storage_driver == "vfs" {
+        findings.push(Finding::warning(
+            "storage",
+            "driver vfs copies every layer: images take many times their size",
+            "set `\"storage-driver\": \"overlay2\"` in /etc/docker/daemon.json",
+        ));
+    } else {
+        findings.push(Finding::ok("storage", format!("driver {}", engine.storage_driver)));
+    }
+    if engine.missing_limits.is_empty() {
+        findings.push(Finding::ok("cgroups", format!("version {}", engine.cgroup_version)));
+    } else {
+        findings.push(Finding::warning(
+            "cgroups",
+            format!("version {}; the engine cannot limit {}", engine.cgroup_version, engine.missing_limits.join(", ")),
+            "boot the kernel with `cgroup_enable=memory swapaccount=1`, or use cgroup version 2",
+        ));
+    }
+    findings
+}
+
+/// Processors, memory, who octo is, the clock, the tool for a Debian base.
+pub(super) fn machine(facts: &Facts) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match facts.root {
+        Some(true) => findings.push(Finding::ok("user", "root")),
+        Some(false) => findings.push(Finding::failure(
+            "user",
+            "not root: bridges and addresses of the host cannot be set",
+            "sudo octo up",
+        )),
+        None => {}
+    }
+    match facts.processors {
+        Some(number) if number < PROCESSORS => findings.push(Finding::warning(
+            "processors",
+            format!("{number}; everything takes longer below {PROCESSORS}"),
+            format!("give the machine {PROCESSORS} processors"),
+        )),
+        Some(number) => findings.push(Finding::ok("processors", number.to_string())),
+        None => {}
+    }
+    findings.extend(memory(facts));
+    match facts.missing_capabilities.as_deref() {
+        Some([]) => findings.push(Finding::ok("capabilities", "all that containers need can be given")),
+        Some(missing) => findings.push(Finding::failure(
+            "capabilities",
+            format!("containers need {}, which this machine cannot give", missing.join(", ")),
+            "run octo and the engine where those capabilities are not taken away",
+        )),
+        None => {}
+    }
+    match facts.clock_synchronised {
+        Some(true) => findings.push(Finding::ok("clock", "synchronised")),
+        Some(false) => findings.push(Finding::warning(
+            "clock",
+            "nothing keeps it right; tokens of two machines need the same time",
+            "timedatectl set-ntp true",
+        )),
+        None => {}
+    }
+    if let Some(bootstrap) = facts.bootstrap {
+        findings.push(match (bootstrap.needed, bootstrap.tool) {
+            (true, false) => Finding::failure(
+                "base",
+                "a Debian base has to be bootstrapped, and mmdebstrap is missing",
+                "apt-get install mmdebstrap",
+            ),
+            (true, true) => Finding::ok("base", "mmdebstrap is present"),
+            (false, _) => Finding::ok("base", "nothing has to be bootstrapped"),
+        });
+    }
+    findings
+}
+
+/// Memory for what does not run yet.
+pub(super) fn memory(facts: &Facts) -> Option<Finding> {
+    let available = facts.memory_available?;
+    let containers = facts.containers_to_start.unwrap_or(0);
+    let needed = MEMORY_PER_CONTAINER * containers as u64;
+    let words = format!("{} available", readable_bytes(available));
+    if containers == 0 {
+        return Some(Finding::ok("memory", words));
+    }
+    let message = format!("{words}, {containers} containers to start need about {}", readable_bytes(needed));
+    let repair = "stop other programs, or enable fewer services in configuration.yaml";
+    Some(match available {
+        // Half of it lets things start, slowly; less ends in processes being killed.
+        _ if available < needed / 2 => Finding::failure("memory", message, repair),
+        _ if available < needed => Finding::warning("memory", message, repair),
+        _ => Finding::ok("memory", message),
+    })
+}
+
+/// Space and inodes.
+pub(super) fn disks(facts: &Facts, minimum: u64) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for disk in &facts.disks {
+        findings.push(space(disk, minimum));
+        let (free, all) = disk.inodes;
+        if all > 0 && free < all / 50 {
+            findings.push(Finding::failure(
+                "disk",
+                format!("{} ({}) has {free} of {all} inodes left", disk.path, disk.purpose),
+                "docker image prune",
+            ));
+        }
+    }
+    findings
+}
+
+fn space(disk: &Disk, minimum: u64) -> Finding {
+    let message = format!("{} free in {} ({})", readable_bytes(disk.free), disk.path, disk.purpose);
+    match disk.free {
+        free if free < minimum => Finding::failure(
+            "disk",
+            format!("{message}, octo needs {}", readable_bytes(minimum)),
+            "docker image prune, or give the file system more space",
+        ),
+        free if free < DISK_WARNING => Finding::warning("disk", message, "docker image prune"),
+        _ => Finding::ok("disk", message),
+    }
+}
+
+/// Directories that octo writes.
+pub(super) fn directories(facts: &Facts) -> Vec<Finding> {
+    facts
+        .directories
+        .iter()
+        .map(|directory| {
+            let path = &directory.path;
+            if let Some(reason) = &directory.refused {
+                let message = format!("cannot write {path} ({}): {reason}", directory.purpose);
+                return Finding::failure("directory", message, format!("sudo mkdir -p {path}"));
+            }
+            match directory.mode {
+                Some(mode) if directory.private && mode & 0o077 != 0 => Finding::warning(
+                    "directory",
+                    format!("{path} ({}) is open to others, mode {:o}", directory.purpose, mode & 0o777),
+                    format!("chmod 700 {path}"),
+                ),
+                _ => Finding::ok("directory", format!("{path} ({})", directory.purpose)),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Engine, GIB, Level, examine, preflight};
+    use super::*;
+
+    fn levels(findings: &[Finding]) -> Vec<(Level, &str)> {
+        findings.iter().map(|finding| (finding.level, finding.subject)).collect()
+    }
+
+    #[test]
+    fn an_engine_that_is_down_is_one_failure() {
+        let facts = Facts {
+            engine: Some(Err("no such file".to_owned())),
+            endpoint: "unix:///x".to_owned(),
+            ..Facts::default()
+        };
+        let findings = preflight(&facts, false);
+        assert_eq!(levels(&findings), [(Level::Failure, "engine")]);
+        assert_eq!(findings[0].message, "no answer at unix:///x: no such file");
+    }
+
+    #[test]
+    fn an_old_engine_is_refused_and_a_new_one_is_not() {
+        let facts = |api: &str| Facts {
+            engine: Some(Ok(Engine { api: api.to_owned(), ..Engine::default() })),
+            ..Facts::default()
+        };
+        assert_eq!(engine(&facts("1.40"))[0].level, Level::Failure);
+        assert_eq!(engine(&facts("1.41"))[0].level, Level::Ok);
+        assert_eq!(engine(&facts("1.100"))[0].level, Level::Ok);
+    }
+
+    #[test]
+    fn memory_is_needed_only_by_what_does_not_run_yet() {
+        let facts = |available, containers| Facts {
+            memory_available: Some(available),
+            containers_to_start: Some(containers),
+            ..Facts::default()
+        };
+        let level = |available, containers| memory(&facts(available, containers)).unwrap().level;
+        assert_eq!(level(GIB / 8, 0), Level::Ok);
+        assert_eq!(level(GIB / 2, 8), Level::Failure);
+        assert_eq!(level(GIB, 8), Level::Warning);
+        assert_eq!(level(2 * GIB, 8), Level::Ok);
+    }
+
+    #[test]
+    fn a_disk_may_be_fuller_when_nothing_is_built() {
+        let disk = Disk { purpose: "images".into(), path: "/x".into(), free: 2 * GIB, inodes: (0, 0) };
+        let facts = Facts { disks: vec![disk], ..Facts::default() };
+        assert_eq!(levels(&preflight(&facts, true)), [(Level::Failure, "disk")]);
+        assert_eq!(levels(&preflight(&facts, false)), []);
+        assert_eq!(levels(&examine(&facts)), [(Level::Failure, "disk")]);
+    }
+}

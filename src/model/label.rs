@@ -1,0 +1,20 @@
+//! Labels: how octo knows its own objects. Identity is by label and name, never by image tag.
+
+/// The cloud that an object belongs to. Every object that octo makes carries it.
+pub const CLOUD: &str = "octo.cloud";
+/// The node that an object is for.
+pub const NODE: &str = "octo.node";
+/// The service that an object is part of.
+pub const SERVICE: &str = "octo.service";
+/// The container's name in the catalog.
+pub const CONTAINER: &str = "octo.container";
+/// The job's name in the catalog: on the containers of one-off jobs, instead of [`CONTAINER`].
+pub const JOB: &str = "octo.job";
+/// The fingerprint of what a container or job was made from.
+pub const FINGERPRINT: &str = "octo.fingerprint";
+/// The digest of the rendered files that a container's process read when it was created.
+pub const FILES: &str = "octo.files";
+/// The catalog name of an image.
+pub const IMAGE: &str = "octo.image";
+/// On containers that only ask an image a question and are removed with its answer.
+pub const PROBE: &str = "octo.probe";

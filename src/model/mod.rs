@@ -1,0 +1,32 @@
+//! Values and pure functions. Nothing here reads a file, a clock or a socket, is random, or waits.
+
+pub mod address;
+pub mod base;
+pub mod bundle;
+pub mod catalog;
+pub mod desired;
+pub mod doctor;
+pub mod document;
+pub mod fingerprint;
+pub mod identity;
+pub mod label;
+pub mod log;
+pub mod merge;
+pub mod name;
+pub mod observed;
+pub mod operation;
+pub mod path;
+pub mod plan;
+pub mod planner;
+pub mod plural;
+pub mod problem;
+pub mod resolve;
+pub mod schema;
+pub mod secret;
+pub mod settings;
+pub mod status;
+pub mod structure;
+pub mod suggestion;
+pub mod summary;
+pub mod tree;
+pub mod validate;

@@ -1,0 +1,183 @@
+//! Operations: one variant is one outside effect. Whoever performs one decides nothing.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::catalog::Part;
+use super::identity::IdentityObject;
+use super::name::Name;
+
+/// One outside effect. Each can be repeated: performed twice it is as if performed once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case", tag = "operation")]
+pub enum Operation {
+    /// Stores generated secrets in the state directory.
+    StoreSecrets {
+        /// How many are new.
+        count: usize,
+    },
+    /// Makes or pulls the base that images without a parent stand on.
+    PrepareBase {
+        /// The tag that it will have.
+        tag: String,
+    },
+    /// Builds an image.
+    BuildImage {
+        /// Its catalog name.
+        image: Name,
+        /// Its tag.
+        tag: String,
+    },
+    /// Makes the management bridge with its addresses, or adds what is missing.
+    EnsureBridge {
+        /// The bridge's name.
+        bridge: String,
+    },
+    /// Makes the Docker network on the bridge.
+    CreateNetwork {
+        /// Its name.
+        network: String,
+    },
+    /// Makes a volume.
+    CreateVolume {
+        /// Its name.
+        volume: String,
+    },
+    /// Writes the rendered files of a container or job.
+    WriteFiles {
+        /// The container's or job's full name.
+        owner: String,
+    },
+    /// Creates a container without starting it.
+    CreateContainer {
+        /// Its name.
+        container: String,
+    },
+    /// Starts a container (or continues a paused one).
+    StartContainer {
+        /// Its name.
+        container: String,
+    },
+    /// Tells a container's process to read its files again, and records that it did.
+    ReloadContainer {
+        /// Its name.
+        container: String,
+    },
+    /// Waits until a container works.
+    AwaitHealth {
+        /// Its name.
+        container: String,
+    },
+    /// Waits until a part of the cloud answers octo about what it holds.
+    AwaitAnswer {
+        /// The part.
+        part: Part,
+    },
+    /// Stops a container gracefully.
+    StopContainer {
+        /// Its name.
+        container: String,
+    },
+    /// Removes a stopped container, or the container of a job.
+    RemoveContainer {
+        /// Its name.
+        container: String,
+    },
+    /// Makes a database, and the `octo` database of records with the first.
+    CreateDatabase {
+        /// Its name.
+        database: Name,
+    },
+    /// Drops a database whose first filling was interrupted.
+    DropDatabase {
+        /// Its name.
+        database: Name,
+    },
+    /// Makes a database user, or corrects password and grants.
+    EnsureDatabaseUser {
+        /// The service whose user it is.
+        user: Name,
+    },
+    /// Makes a message-bus user, or corrects password and permissions.
+    EnsureMessageUser {
+        /// The service whose user it is.
+        user: Name,
+    },
+    /// Runs a job to its end, or waits for the one that runs, and records it.
+    RunJob {
+        /// Its full name.
+        job: String,
+    },
+    /// Makes or corrects an object of the identity service.
+    EnsureIdentity {
+        /// The object.
+        object: IdentityObject,
+    },
+    /// Issues a token for the administrator through the external VIP.
+    IssueToken,
+    /// Removes a Docker network.
+    RemoveNetwork {
+        /// Its name.
+        network: String,
+    },
+    /// Removes the management bridge.
+    RemoveBridge {
+        /// The bridge's name.
+        bridge: String,
+    },
+    /// Removes a volume and the data in it.
+    RemoveVolume {
+        /// Its name.
+        volume: String,
+    },
+    /// Removes rendered files.
+    RemoveFiles {
+        /// The container's or job's full name.
+        owner: String,
+    },
+    /// Removes secrets and all else in the state directory, and the cloud's log files.
+    RemoveState,
+}
+
+impl Operation {
+    /// Whether it destroys what cannot be made again, so that somebody has to agree. A database is
+    /// only ever dropped before its first filling has succeeded: nothing is in it yet.
+    pub fn destroys(&self) -> bool {
+        matches!(self, Self::RemoveVolume { .. } | Self::RemoveState)
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StoreSecrets { count: 1 } => formatter.write_str("store 1 new secret"),
+            Self::StoreSecrets { count } => write!(formatter, "store {count} new secrets"),
+            Self::PrepareBase { tag } => write!(formatter, "prepare base {tag}"),
+            Self::BuildImage { image, .. } => write!(formatter, "build image {image}"),
+            Self::EnsureBridge { bridge } => write!(formatter, "set up bridge {bridge}"),
+            Self::CreateNetwork { network } => write!(formatter, "create network {network}"),
+            Self::CreateVolume { volume } => write!(formatter, "create volume {volume}"),
+            Self::WriteFiles { owner } => write!(formatter, "write files of {owner}"),
+            Self::CreateContainer { container } => write!(formatter, "create container {container}"),
+            Self::StartContainer { container } => write!(formatter, "start {container}"),
+            Self::ReloadContainer { container } => write!(formatter, "reload {container}"),
+            Self::AwaitHealth { container } => write!(formatter, "wait for {container}"),
+            Self::AwaitAnswer { part } => write!(formatter, "wait for an answer of the {}", part.words()),
+            Self::StopContainer { container } => write!(formatter, "stop {container}"),
+            Self::RemoveContainer { container } => write!(formatter, "remove container {container}"),
+            Self::CreateDatabase { database } => write!(formatter, "create database {database}"),
+            Self::DropDatabase { database } => write!(formatter, "drop database {database}"),
+            Self::EnsureDatabaseUser { user } => write!(formatter, "set up database user {user}"),
+            Self::EnsureMessageUser { user } => write!(formatter, "set up message-bus user {user}"),
+            Self::RunJob { job } => write!(formatter, "run job {job}"),
+            Self::EnsureIdentity { object } => write!(formatter, "set up {object}"),
+            Self::IssueToken => formatter.write_str("issue a token"),
+            Self::RemoveNetwork { network } => write!(formatter, "remove network {network}"),
+            Self::RemoveBridge { bridge } => write!(formatter, "remove bridge {bridge}"),
+            Self::RemoveVolume { volume } => write!(formatter, "remove volume {volume}"),
+            Self::RemoveFiles { owner } => write!(formatter, "remove files of {owner}"),
+            Self::RemoveState => formatter.write_str("remove secrets, state and log files"),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Planning of stop and start: containers as they are, none made and none removed.
+
+use std::collections::BTreeSet;
+
+use crate::model::fingerprint;
+use crate::model::name::Name;
+use crate::model::observed::{ObservedHealth, RunState};
+use crate::model::operation::Operation;
+use crate::model::plan::NodeId;
+
+use super::Planner;
+use super::init::Initialised;
+
+impl Planner<'_> {
+    /// Plans that containers stop: what needs others before those others.
+    pub(super) fn stop(&mut self, services: &[Name]) {
+        let scope: BTreeSet<Name> = if services.is_empty() {
+            self.desired.services.keys().cloned().collect()
+        } else {
+            services.iter().cloned().collect()
+        };
+        let cause = "asked for";
+        if services.is_empty() {
+            for (name, found) in &self.observed.containers {
+                if !self.desired.containers.contains_key(name) && alive(found.state) {
+                    self.add(Operation::StopContainer { container: name.clone() }, cause, []);
+                }
+            }
+        }
+        let mut order = self.service_order(&scope);
+        order.reverse();
+        for service in order {
+            let after = self.stopped_dependents(&service);
+            let desired = self.desired;
+            for (name, _) in desired.containers_of(&service) {
+                if self.observed.containers.get(name).is_some_and(|found| alive(found.state)) {
+                    self.add(Operation::StopContainer { container: name.clone() }, cause, after.iter().copied());
+                }
+            }
+        }
+    }
+
+    /// The stops of all containers whose services need this one.
+    fn stopped_dependents(&self, service: &Name) -> Vec<NodeId> {
+        self.desired
+            .containers
+            .iter()
+            .filter(|(_, container)| {
+                let dependent = self.desired.services.get(&container.process.service);
+                dependent.is_some_and(|dependent| dependent.needs.contains(service))
+            })
+            .filter_map(|(name, _)| self.node(&Operation::StopContainer { container: name.clone() }))
+            .collect()
+    }
+
+    /// Plans that stopped containers run again, in the order of need.
+    pub(super) fn start(&mut self, scope: &BTreeSet<Name>) {
+        let network = if self.observed.networks.is_empty() { None } else { self.network() };
+        for service in self.service_order(scope) {
+            let desired = self.desired;
+            for (name, container) in desired.containers_of(&service) {
+                let Some(found) = self.observed.containers.get(name) else {
+                    self.note(format!("{name} does not exist: octo run"));
+                    continue;
+                };
+                if found.fingerprint != fingerprint::of_container(container) {
+                    self.note(format!("{name} is not as its files say: octo run"));
+                }
+                match found.state {
+                    RunState::Running | RunState::Restarting if found.detached => {
+                        self.reattach(name, network.into_iter().collect());
+                    }
+                    RunState::Running | RunState::Restarting => {
+                        if found.health != ObservedHealth::Healthy {
+                            self.add(
+                                Operation::AwaitHealth { container: name.clone() },
+                                "does not answer yet",
+                                network,
+                            );
+                        }
+                    }
+                    RunState::Created if self.initialised(&service) != Initialised::Yes => {
+                        self.note(format!("{name} waits for its initialisation: octo init"));
+                    }
+                    RunState::Dead => self.obstacle(format!("the engine calls {name} dead"), "octo run"),
+                    RunState::Created | RunState::Paused | RunState::Exited(_) => {
+                        self.start_container(name, "stopped", network.into_iter().collect());
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn alive(state: RunState) -> bool {
+    matches!(state, RunState::Running | RunState::Restarting | RunState::Paused)
+}

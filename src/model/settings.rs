@@ -1,0 +1,239 @@
+//! The settings: `configuration.yaml` as types, with defaults that make an empty file a lab.
+//!
+//! Every doc comment here is also the text of the JSON Schema and of editors' completion.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::catalog::Distro;
+use super::name::Name;
+
+/// `configuration.yaml`: what this cloud wants.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// The cloud's name: part of the name of all that octo makes for it. At most 10 characters.
+    pub cloud: Name,
+    /// The OpenStack region.
+    pub region: String,
+    /// The OpenStack release: `2026.1`.
+    pub release: String,
+    /// Further bundles (directories with a services.yaml), relative to this file.
+    pub include: Vec<String>,
+    /// The set of services, from `profiles` in services.yaml.
+    pub profile: Name,
+    /// Services beyond the profile's. What they need comes with them.
+    pub services: Vec<Name>,
+    /// What the images stand on.
+    pub base: Base,
+    /// How images are built.
+    pub build: Build,
+    /// Networks and addresses.
+    pub network: Network,
+    /// The operator's last word: service -> file name -> section -> option -> value. For files
+    /// without sections the options stand directly under the file.
+    pub overrides: BTreeMap<Name, BTreeMap<String, BTreeMap<String, serde_json::Value>>>,
+    /// Values for the services' templates, merged over `config` in services.yaml.
+    pub config: BTreeMap<Name, BTreeMap<String, serde_json::Value>>,
+    /// Log files.
+    pub logging: Logging,
+    /// Limits of containers, and processes per service.
+    pub limits: Limits,
+}
+
+impl Settings {
+    /// The name of the management bridge on the host.
+    pub fn bridge(&self) -> String {
+        self.network.management.bridge.clone().unwrap_or_else(|| format!("octo-{}", self.cloud))
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            cloud: Name::fixed("lab"),
+            region: "RegionOne".to_owned(),
+            release: "2026.1".to_owned(),
+            include: Vec::new(),
+            profile: Name::fixed("minimal"),
+            services: Vec::new(),
+            base: Base::default(),
+            build: Build::default(),
+            network: Network::default(),
+            overrides: BTreeMap::new(),
+            config: BTreeMap::new(),
+            logging: Logging::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// What the images stand on.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Base {
+    /// The distribution inside the images.
+    pub distro: DistroChoice,
+    /// The base image. Without it: CentOS Stream's image from its registry, or a Debian base
+    /// bootstrapped from the distribution's packages.
+    pub image: Option<String>,
+}
+
+/// Which distribution the images stand on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DistroChoice {
+    /// CentOS Stream 10 where all that the recipes need can be had, else Debian 13.
+    #[default]
+    Auto,
+    /// CentOS Stream 10.
+    Centos,
+    /// Debian 13.
+    Debian,
+}
+
+impl DistroChoice {
+    /// The distribution, if the operator has chosen one.
+    pub fn fixed(self) -> Option<Distro> {
+        match self {
+            Self::Auto => None,
+            Self::Centos => Some(Distro::Centos),
+            Self::Debian => Some(Distro::Debian),
+        }
+    }
+}
+
+/// How images are built.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Build {
+    /// Certificates of the authorities that builds trust: a PEM file, relative to this one.
+    /// Without it: the host's bundle.
+    pub ca_bundle: Option<String>,
+    /// Proxy for `http:`. Without it: `HTTP_PROXY` or `http_proxy` of octo's environment.
+    pub http_proxy: Option<String>,
+    /// Proxy for `https:`. Without it: `HTTPS_PROXY` or `https_proxy` of octo's environment.
+    pub https_proxy: Option<String>,
+    /// Hosts that are reached without a proxy. Without it: `NO_PROXY` or `no_proxy`.
+    pub no_proxy: Option<String>,
+    /// Python package index. Without it: the tool's own default.
+    pub pip_index: Option<String>,
+    /// Debian mirror: the directory that holds `dists/`. Without it: the host's for a base that octo
+    /// makes, what `base.image` names for one of your own.
+    pub apt_mirror: Option<String>,
+    /// Mirror of Debian's security updates, beside `apt_mirror`. Without it, what `apt_mirror` has
+    /// is all that there is.
+    pub apt_security_mirror: Option<String>,
+    /// CentOS mirror: the directory that holds `10-stream/`. Without it: what the base image names.
+    pub dnf_mirror: Option<String>,
+    /// How many images are built at once. Without it: one more than there are processors, since a
+    /// build often waits for the network or the disk.
+    #[schemars(range(min = 1, max = 64))]
+    pub parallelism: Option<u16>,
+}
+
+/// Networks and addresses.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Network {
+    /// The management network, between this cloud's containers.
+    pub management: Management,
+    /// The address on the management network where services find each other. Without it: the
+    /// second address of the subnet.
+    pub internal_vip: Option<Ipv4Addr>,
+    /// The address for users. Loopback: nothing is open to other machines.
+    pub external_vip: Ipv4Addr,
+    /// The name for users, if the external VIP has one in DNS.
+    pub external_name: Option<String>,
+    /// The port of the load balancer's statistics and metrics, on the internal VIP.
+    #[schemars(range(min = 1))]
+    pub stats_port: u16,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            management: Management::default(),
+            internal_vip: None,
+            external_vip: Ipv4Addr::LOCALHOST,
+            external_name: None,
+            stats_port: 8404,
+        }
+    }
+}
+
+/// The management network.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Management {
+    /// Its subnet, between /16 and /24. It must overlap nothing that the host can reach.
+    #[schemars(with = "String", extend("format" = "ipv4-net"))]
+    pub subnet: Ipv4Net,
+    /// The bridge's name on the host, at most 15 characters. Without it: `octo-<cloud>`.
+    pub bridge: Option<String>,
+    /// The MTU of the bridge and the containers. Without it: that of the host's default route.
+    #[schemars(range(min = 1280, max = 9216))]
+    pub mtu: Option<u16>,
+}
+
+impl Default for Management {
+    fn default() -> Self {
+        Self { subnet: Ipv4Net::new_assert(Ipv4Addr::new(10, 203, 0, 0), 24), bridge: None, mtu: None }
+    }
+}
+
+/// Log files.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Logging {
+    /// The directory on the host with one file for each container.
+    pub directory: String,
+    /// Whether services log what only their developers need.
+    pub debug: bool,
+}
+
+impl Default for Logging {
+    fn default() -> Self {
+        Self { directory: "/var/log/octopenstack".to_owned(), debug: false }
+    }
+}
+
+/// Limits of containers, and processes per service.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Memory of a container: a number with `K`, `M` or `G`.
+    pub memory: String,
+    /// Processes and threads of a container.
+    #[schemars(range(min = 16))]
+    pub pids: u32,
+    /// Processes of each API. Without it: sized to the machine (one per two processors, 1 to 8).
+    #[schemars(range(min = 1, max = 64))]
+    pub workers: Option<u16>,
+    /// Threads of each API process.
+    #[schemars(range(min = 1, max = 64))]
+    pub threads: u16,
+    /// Limits of single containers, by `<service>-<container>`: `keystone-api: {memory: 2G}`.
+    pub containers: BTreeMap<String, ContainerLimits>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { memory: "1G".to_owned(), pids: 512, workers: None, threads: 4, containers: BTreeMap::new() }
+    }
+}
+
+/// Limits of one container.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ContainerLimits {
+    /// Memory: a number with `K`, `M` or `G`.
+    pub memory: Option<String>,
+    /// Processes and threads.
+    #[schemars(range(min = 16))]
+    pub pids: Option<u32>,
+}

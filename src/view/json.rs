@@ -1,0 +1,150 @@
+//! What programs read: stable documents. Each has `version` and `kind`; a field is never removed or
+//! given another meaning without a new version.
+
+use serde_json::{Value, json};
+
+use crate::error::Error;
+use crate::model::doctor::{Finding, Level};
+use crate::model::log::Line;
+use crate::model::plan::Plan;
+use crate::model::status::Status;
+use crate::model::summary::Summary;
+
+/// The version of all documents.
+pub const VERSION: u32 = 1;
+
+/// A document of a kind: `version` and `kind` before its own fields.
+pub fn document(kind: &str, body: Value) -> Value {
+    let mut document = json!({ "version": VERSION, "kind": kind });
+    if let (Value::Object(document), Value::Object(body)) = (&mut document, body) {
+        document.extend(body);
+    }
+    document
+}
+
+/// A plan.
+pub fn plan(plan: &Plan, verb: &str) -> Value {
+    let operations: Vec<Value> = plan
+        .nodes
+        .iter()
+        .map(|node| {
+            let mut value = json!({ "text": node.operation.to_string(), "gate": node.operation.destroys() });
+            if let (Value::Object(value), Ok(Value::Object(fields))) = (&mut value, serde_json::to_value(node)) {
+                value.extend(fields);
+            }
+            value
+        })
+        .collect();
+    let body = json!({
+        "verb": verb,
+        "empty": plan.is_empty(),
+        "operations": operations,
+        "notes": plan.notes,
+        "obstacles": plan.obstacles,
+    });
+    document("plan", body)
+}
+
+/// A status.
+pub fn status(status: &Status) -> Value {
+    let mut body = json!({ "well": status.is_well() });
+    if let (Value::Object(body), Ok(Value::Object(fields))) = (&mut body, serde_json::to_value(status)) {
+        body.extend(fields);
+    }
+    document("status", body)
+}
+
+/// What the doctor found.
+pub fn doctor(findings: &[Finding]) -> Value {
+    let count = |level| findings.iter().filter(|finding| finding.level == level).count();
+    let body = json!({
+        "failures": count(Level::Failure),
+        "warnings": count(Level::Warning),
+        "findings": findings,
+    });
+    document("doctor", body)
+}
+
+/// What a verb did.
+pub fn summary(summary: &Summary) -> Value {
+    let body = json!({
+        "verb": summary.verb,
+        "changed": !summary.done.is_empty(),
+        "done": summary.done,
+        "seconds": summary.elapsed.as_secs_f64(),
+        "notes": summary.notes,
+    });
+    document("summary", body)
+}
+
+/// A line of a log. Many follow each other, one on each line of the output.
+pub fn log_line(line: &Line) -> Value {
+    let time = line.time.map(|time| time.to_string());
+    document("log", json!({ "container": line.container, "time": time, "text": line.text }))
+}
+
+/// An error.
+pub fn error(error: &Error) -> Value {
+    let body = json!({
+        "error": error.kind.as_str(),
+        "exit_code": error.kind.exit_code(),
+        "message": error.message,
+        "causes": error.causes,
+        "hints": error.hints,
+        "detail": error.detail,
+    });
+    document("error", body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::model::operation::Operation;
+
+    #[test]
+    fn a_plan_has_text_and_fields() {
+        let mut value = Plan::default();
+        value.add(Operation::RemoveVolume { volume: "lab-mariadb-data".to_owned() }, "asked for", []);
+        insta::assert_snapshot!(format!("{:#}", plan(&value, "rm")), @r#"
+        {
+          "version": 1,
+          "kind": "plan",
+          "verb": "rm",
+          "empty": false,
+          "operations": [
+            {
+              "text": "remove volume lab-mariadb-data",
+              "gate": true,
+              "id": 0,
+              "operation": "remove_volume",
+              "volume": "lab-mariadb-data",
+              "cause": "asked for",
+              "after": []
+            }
+          ],
+          "notes": [],
+          "obstacles": []
+        }
+        "#);
+    }
+
+    #[test]
+    fn an_error_has_its_exit_code() {
+        let failure = Error::new(ErrorKind::Environment, "the engine does not answer").hint("systemctl start docker");
+        insta::assert_snapshot!(format!("{:#}", error(&failure)), @r#"
+        {
+          "version": 1,
+          "kind": "error",
+          "error": "environment",
+          "exit_code": 4,
+          "message": "the engine does not answer",
+          "causes": [],
+          "hints": [
+            "systemctl start docker"
+          ],
+          "detail": null
+        }
+        "#);
+    }
+}

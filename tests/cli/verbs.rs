@@ -1,0 +1,146 @@
+//! Verbs on a machine without an engine: messages, documents, exit codes.
+
+use serde_json::Value;
+
+use super::environment::Environment;
+
+#[test]
+fn without_an_engine_every_verb_says_so() {
+    let environment = Environment::new();
+    for arguments in [
+        &["up"][..],
+        &["run"],
+        &["init"],
+        &["stop"],
+        &["start"],
+        &["rm", "--volumes", "--yes"],
+        &["build"],
+        &["plan", "--check"],
+        &["status"],
+        &["logs"],
+        &["exec", "keystone", "--", "true"],
+    ] {
+        let ran = environment.octo(arguments);
+        assert_eq!(ran.code, 4, "{arguments:?}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "", "{arguments:?}");
+        assert!(ran.stderr.contains("cannot reach the Docker Engine at unix:///nonexistent"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("hint: "), "{}", ran.stderr);
+    }
+    assert!(!environment.path().join("state").exists(), "nothing may be touched");
+}
+
+#[test]
+fn an_error_is_the_one_document() {
+    let ran = Environment::new().octo(&["up", "--format", "json"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (4, ""));
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(document["version"], 1);
+    assert_eq!(document["kind"], "error");
+    assert_eq!(document["error"], "environment");
+    assert_eq!(document["exit_code"], 4);
+    assert!(document["hints"].as_array().is_some_and(|hints| !hints.is_empty()));
+}
+
+#[test]
+fn the_doctor_examines_a_machine_without_an_engine() {
+    let ran = Environment::new().octo(&["doctor", "--format", "json"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (4, ""));
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&document["version"], &document["kind"]), (&Value::from(1), &Value::from("doctor")));
+    assert!(document["failures"].as_u64().is_some_and(|failures| failures >= 1));
+    let findings = document["findings"].as_array().unwrap();
+    for finding in findings {
+        let keys: Vec<&String> = finding.as_object().unwrap().keys().collect();
+        assert_eq!(keys, ["level", "subject", "message", "repair"]);
+        let level = finding["level"].as_str().unwrap();
+        assert!(["ok", "warning", "failure"].contains(&level), "{level}");
+        // Whatever is wrong comes with its repair.
+        assert_eq!(level == "ok", finding["repair"].is_null(), "{finding}");
+    }
+    let engine = findings.iter().find(|finding| finding["subject"] == "engine").unwrap();
+    assert_eq!(engine["level"], "failure");
+}
+
+#[test]
+fn a_mistake_in_a_file_is_told_before_an_engine_is_asked() {
+    let environment = Environment::new();
+    std::fs::write(environment.path().join("configuration.yaml"), "cloudd: lab\n").unwrap();
+    for arguments in [&["up"][..], &["config", "check"], &["doctor"], &["logs"]] {
+        let ran = environment.octo(arguments);
+        assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{arguments:?}");
+        assert!(ran.stderr.contains("configuration.yaml:1:1") && ran.stderr.contains("`cloud`"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn schemas_are_schemas() {
+    for file in ["configuration", "services"] {
+        let ran = Environment::new().octo(&["config", "schema", file]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let schema: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert!(schema["properties"].is_object(), "{file}");
+    }
+}
+
+#[test]
+fn new_writes_a_configuration_once() {
+    let environment = Environment::new();
+    let ran = environment.octo(&["new", "mine"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    insta::assert_snapshot!(ran.stderr, @"wrote mine/configuration.yaml; next: edit it, and octo --config mine/configuration.yaml up");
+    assert!(environment.path().join("mine/configuration.yaml").is_file());
+    let ran = environment.octo(&["new", "mine"]);
+    assert_eq!(ran.code, 2);
+    insta::assert_snapshot!(ran.stderr, @r"
+    error: mine/configuration.yaml exists, and is not written over
+    hint: octo new ANOTHER_DIRECTORY
+    ");
+}
+
+#[test]
+fn choices_that_a_verb_does_not_take_are_refused() {
+    let environment = Environment::new();
+    for (arguments, hint) in [
+        (&["plan", "up", "keystone"][..], "octo plan --help"),
+        (&["plan", "--volumes"], "octo plan rm --volumes"),
+        (&["logs", "--since", "soon"], "octo logs --since 10m"),
+        (&["run", "Keystone"], "try '--help'"),
+        (&["exec", "keystone"], "try '--help'"),
+    ] {
+        let ran = environment.octo(arguments);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(ran.stderr.contains(hint), "{arguments:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_wrong_pattern_shows_where_it_is_wrong() {
+    let ran = Environment::new().octo(&["logs", "--grep", "a("]);
+    assert_eq!(ran.code, 2);
+    insta::assert_snapshot!(ran.stderr, @r"
+    regex parse error:
+        a(
+         ^
+    error: unclosed group
+
+    error: that is no regular expression
+    ");
+}
+
+#[test]
+fn colour_is_only_where_it_is_asked_for() {
+    let environment = Environment::new();
+    assert!(!environment.octo(&["doctor"]).stdout.contains('\x1b'));
+    assert!(environment.octo(&["doctor", "--color", "always"]).stdout.contains('\x1b'));
+}
+
+#[test]
+fn a_wrong_command_line_is_json_too() {
+    for arguments in [&["--format", "json", "frobnicate"][..], &["rm", "lab", "--format=json"]] {
+        let ran = Environment::new().octo(arguments);
+        assert_eq!(ran.code, 2);
+        let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(document["error"], "usage");
+        assert!(!document["message"].as_str().unwrap().starts_with("error"), "{document}");
+    }
+}
