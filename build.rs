@@ -5,7 +5,7 @@
 
 fn main() {
     // Naming a path that does not exist would rebuild every time.
-    for path in ["build.rs", "dockerfiles", "templates"] {
+    for path in ["build.rs", "dockerfiles", "templates", "drivers"] {
         if std::path::Path::new(path).exists() {
             println!("cargo::rerun-if-changed={path}");
         }

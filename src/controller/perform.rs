@@ -159,7 +159,13 @@ impl Adapters {
 
     pub(super) fn surroundings<'a>(&'a self, files: &'a Path) -> Surroundings<'a> {
         let desired = &self.cloud.desired;
-        Surroundings { cloud: &desired.cloud, node: &desired.node, network: &desired.network.name, files }
+        Surroundings {
+            cloud: &desired.cloud,
+            node: &desired.node,
+            network: &desired.network.name,
+            files,
+            engine_socket: self.engine.socket(),
+        }
     }
 
     pub(super) fn job(&self, name: &str) -> Result<&DesiredJob, Error> {

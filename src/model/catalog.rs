@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::name::Name;
 use super::path::file_name;
+use super::volume::VolumeReference;
 
 /// `services.yaml`: images and services, as one bundle describes them.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -64,6 +65,9 @@ pub struct Image {
     /// Package repositories beyond the distribution's own, by distribution.
     #[schemars(extend("propertyNames" = { "enum": ["centos", "debian"] }))]
     pub repositories: BTreeMap<Distro, Vec<Repository>>,
+    /// Directories of the bundle that are added to the build context under the same path
+    /// (`drivers/nova-docker/nova`). Each lies below `drivers/`.
+    pub sources: Vec<String>,
     /// The user that the image's processes run as.
     pub user: Option<User>,
     /// Free values for the recipe.
@@ -166,6 +170,10 @@ pub struct Service {
     /// Secrets beyond those that databases, message bus and identity imply.
     #[serde(default)]
     pub secrets: BTreeMap<Name, SecretKind>,
+    /// Secrets of other services that this one's templates need too, by the name that they have
+    /// here: `<service>.<secret>`.
+    #[serde(default)]
+    pub borrows: BTreeMap<Name, String>,
     /// Free values for the service's templates (`config.*`).
     #[serde(default)]
     pub config: BTreeMap<String, serde_json::Value>,
@@ -227,10 +235,18 @@ pub struct Container {
     #[serde(default)]
     #[schemars(inner(range(min = 1)))]
     pub ports: Vec<u16>,
-    /// Volumes: path inside the container -> volume. The volume is called
-    /// `<cloud>-<service>-<volume>`, survives `octo rm`, and goes with `octo rm --volumes`.
+    /// Volumes: path inside the container -> volume of this service, or `<service>/<volume>` for
+    /// one that it shares with another. The volume is called `<cloud>-<service>-<volume>`, survives
+    /// `octo rm`, and goes with `octo rm --volumes`.
     #[serde(default)]
-    pub volumes: BTreeMap<String, Name>,
+    pub volumes: BTreeMap<String, VolumeReference>,
+    /// Where the node's engine socket is mounted, for a service that makes containers itself.
+    /// Whoever has it rules the node.
+    #[serde(default)]
+    pub engine_socket: Option<String>,
+    /// Whether it sees the node's processes, as what enters other containers' namespaces must.
+    #[serde(default)]
+    pub host_pid: bool,
     /// Where the cloud's log directory is mounted, for the log collector.
     #[serde(default)]
     pub log_directory: Option<String>,
@@ -403,7 +419,7 @@ pub struct Job {
     pub holds: bool,
     /// Volumes, as for a container.
     #[serde(default)]
-    pub volumes: BTreeMap<String, Name>,
+    pub volumes: BTreeMap<String, VolumeReference>,
     /// Writable directories in memory, as for a container.
     #[serde(default)]
     pub tmpfs: BTreeMap<String, String>,

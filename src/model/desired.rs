@@ -24,6 +24,8 @@ pub struct Desired {
     pub images: BTreeMap<Name, DesiredImage>,
     /// The management network.
     pub network: DesiredNetwork,
+    /// The provider network.
+    pub provider: DesiredProvider,
     /// Volumes by full name.
     pub volumes: BTreeMap<String, DesiredVolume>,
     /// Containers by full name (`<cloud>-<service>-<container>`).
@@ -92,6 +94,17 @@ pub struct DesiredNetwork {
     pub mtu: Option<u16>,
 }
 
+/// The provider network, which a container of the cloud makes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DesiredProvider {
+    /// The Open vSwitch bridge on the host.
+    pub bridge: String,
+    /// The interface that is a port of it.
+    pub interface: Option<String>,
+    /// The host's own address on it, with the subnet's prefix length.
+    pub address: Option<Ipv4Net>,
+}
+
 /// A volume to have.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DesiredVolume {
@@ -128,6 +141,10 @@ pub struct ProcessSpec {
     pub memory: u64,
     /// Limit of processes and threads.
     pub pids: u32,
+    /// Where the node's engine socket is mounted.
+    pub engine_socket: Option<String>,
+    /// Whether it sees the node's processes.
+    pub host_pid: bool,
     /// Extra names: name -> address.
     pub hosts: BTreeMap<String, Ipv4Addr>,
     /// Whether a minimal init is pid 1.

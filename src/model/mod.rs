@@ -30,3 +30,4 @@ pub mod suggestion;
 pub mod summary;
 pub mod tree;
 pub mod validate;
+pub mod volume;

@@ -7,14 +7,15 @@ use std::net::Ipv4Addr;
 use super::address;
 use super::catalog::{Attachment, Catalog, Container, Distro, File, Health, Image, Job, Part, SecretKind, Service};
 use super::desired::{
-    Access, Desired, DesiredContainer, DesiredFrontend, DesiredImage, DesiredJob, DesiredNetwork, DesiredService,
-    DesiredVolume, ProcessSpec,
+    Access, Desired, DesiredContainer, DesiredFrontend, DesiredImage, DesiredJob, DesiredNetwork, DesiredProvider,
+    DesiredService, DesiredVolume, ProcessSpec,
 };
 use super::identity::{IdentityObject, SERVICE_PROJECT};
 use super::name::Name;
 use super::path::directory;
 use super::secret;
 use super::settings::Settings;
+use super::volume::VolumeReference;
 
 /// The images as they were rendered: what resolving needs to know of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +122,7 @@ impl<'a> Resolver<'a> {
             services: self.desired_services(),
             access: self.access(&addresses, &network),
             log_directory: self.settings.logging.directory.clone(),
+            provider: self.provider_network(),
             network,
             frontends,
         };
@@ -156,16 +158,7 @@ impl<'a> Resolver<'a> {
                 desired.message_users.insert((*name).clone());
             }
         }
-        for process in desired
-            .containers
-            .values()
-            .map(|container| &container.process)
-            .chain(desired.jobs.values().map(|job| &job.process))
-        {
-            for volume in process.volumes.values() {
-                desired.volumes.insert(volume.clone(), DesiredVolume { service: process.service.clone() });
-            }
-        }
+        desired.volumes = self.desired_volumes();
         desired
     }
 
@@ -203,6 +196,15 @@ impl<'a> Resolver<'a> {
             internal_vip: network.internal_vip.unwrap_or_else(|| address::internal_vip(subnet)),
             external_vip: network.external_vip,
             mtu: network.management.mtu,
+        }
+    }
+
+    fn provider_network(&self) -> DesiredProvider {
+        let provider = &self.settings.network.provider;
+        DesiredProvider {
+            bridge: provider.bridge.clone(),
+            interface: provider.interface.clone(),
+            address: provider.host_address(),
         }
     }
 
@@ -268,6 +270,8 @@ impl<'a> Resolver<'a> {
             devices: BTreeSet::new(),
             memory: bytes(&self.settings.limits.memory).unwrap_or(1 << 30),
             pids: self.settings.limits.pids,
+            engine_socket: None,
+            host_pid: false,
             hosts: external_name.iter().map(|name| (name.clone(), self.settings.network.external_vip)).collect(),
             init: true,
             log_address: None,
@@ -299,6 +303,8 @@ impl<'a> Resolver<'a> {
         process.capabilities = container.capabilities.iter().cloned().collect();
         process.devices = container.devices.iter().cloned().collect();
         process.init = container.init;
+        process.engine_socket.clone_from(&container.engine_socket);
+        process.host_pid = container.host_pid;
         let memory = limits.and_then(|limits| limits.memory.as_ref()).or(container.memory.as_ref());
         process.memory = memory.and_then(|memory| bytes(memory)).unwrap_or(process.memory);
         process.pids = limits.and_then(|limits| limits.pids).or(container.pids).unwrap_or(process.pids);
@@ -327,8 +333,25 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    fn volumes(&self, service: &Name, volumes: &BTreeMap<String, Name>) -> BTreeMap<String, String> {
-        volumes.iter().map(|(path, volume)| (path.clone(), self.full_name(service, volume))).collect()
+    fn volumes(&self, service: &Name, volumes: &BTreeMap<String, VolumeReference>) -> BTreeMap<String, String> {
+        let full = |reference: &VolumeReference| {
+            self.full_name(reference.service.as_ref().unwrap_or(service), &reference.volume)
+        };
+        volumes.iter().map(|(path, reference)| (path.clone(), full(reference))).collect()
+    }
+
+    /// Every volume that a container or job mounts, with the service that it belongs to.
+    fn desired_volumes(&self) -> BTreeMap<String, DesiredVolume> {
+        let mut volumes = BTreeMap::new();
+        for (name, service) in &self.services {
+            let containers = service.containers.values().map(|container| &container.volumes);
+            let jobs = service.jobs.values().map(|job| &job.volumes);
+            for reference in containers.chain(jobs).flat_map(BTreeMap::values) {
+                let owner = reference.service.as_ref().unwrap_or(name);
+                volumes.insert(self.full_name(owner, &reference.volume), DesiredVolume { service: owner.clone() });
+            }
+        }
+        volumes
     }
 
     fn log_address(&self, addresses: &BTreeMap<String, Ipv4Addr>) -> Option<String> {

@@ -142,6 +142,8 @@ pub struct Build {
 pub struct Network {
     /// The management network, between this cloud's containers.
     pub management: Management,
+    /// The provider network, between instances and the world.
+    pub provider: Provider,
     /// The address on the management network where services find each other. Without it: the
     /// second address of the subnet.
     pub internal_vip: Option<Ipv4Addr>,
@@ -158,6 +160,7 @@ impl Default for Network {
     fn default() -> Self {
         Self {
             management: Management::default(),
+            provider: Provider::default(),
             internal_vip: None,
             external_vip: Ipv4Addr::LOCALHOST,
             external_name: None,
@@ -183,6 +186,35 @@ pub struct Management {
 impl Default for Management {
     fn default() -> Self {
         Self { subnet: Ipv4Net::new_assert(Ipv4Addr::new(10, 203, 0, 0), 24), bridge: None, mtu: None }
+    }
+}
+
+/// The provider network: where routers and floating IPs meet the world outside the cloud.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Provider {
+    /// The name of the Open vSwitch bridge on the host, at most 15 characters.
+    pub bridge: String,
+    /// The network interface of the host that becomes a port of the bridge. It must have no address.
+    pub interface: Option<String>,
+    /// The host's own address on the bridge, with the subnet's prefix length: instances reach the
+    /// host by it, and the host their floating IPs. Without it: 10.204.0.1/24 where no interface is
+    /// given, else none.
+    #[schemars(with = "Option<String>", extend("format" = "ipv4-net"))]
+    pub address: Option<Ipv4Net>,
+}
+
+impl Provider {
+    /// The host's own address on the bridge, as given or as a lab has it.
+    pub fn host_address(&self) -> Option<Ipv4Net> {
+        let lab = Ipv4Net::new_assert(Ipv4Addr::new(10, 204, 0, 1), 24);
+        self.address.or_else(|| self.interface.is_none().then_some(lab))
+    }
+}
+
+impl Default for Provider {
+    fn default() -> Self {
+        Self { bridge: "br-ex".to_owned(), interface: None, address: None }
     }
 }
 

@@ -163,7 +163,15 @@ impl Recipe<'_> {
         let template = std::str::from_utf8(template).map_err(|_| vec![format!("{path} is not UTF-8 text")])?;
         let variables = self.variables();
         let mut messages = broken_lines(&variables);
-        let context = context(bundle, &directory, self.release);
+        let mut context = context(bundle, &directory, self.release);
+        for source in &self.image.sources {
+            let files: BTreeMap<_, _> =
+                bundle.below(source).map(|(path, content)| (format!("{source}/{path}"), content.to_vec())).collect();
+            if files.is_empty() {
+                messages.push(format!("its source {source} holds no file"));
+            }
+            context.extend(files);
+        }
         messages.extend(
             context
                 .keys()

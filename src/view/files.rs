@@ -87,6 +87,11 @@ fn templates(bundle: &Bundle) -> Result<Templates, Problem> {
     })
 }
 
+/// A name as a template can write it.
+fn writable(name: &str) -> String {
+    name.replace('-', "_")
+}
+
 struct Renderer<'a> {
     desired: &'a Desired,
     sources: &'a Sources<'a>,
@@ -144,7 +149,7 @@ impl Renderer<'_> {
     fn context(&self, owner: &str, name: &Name, service: &Service, part: &Name) -> Value {
         let Desired { network, access, cloud, .. } = self.desired;
         let settings = self.sources.settings;
-        let secrets = self.secrets(name);
+        let secrets = self.secrets(name, service);
         let own = |key: &str| secrets.get(key).cloned().unwrap_or_else(|| json!(""));
         let address = self.desired.containers.get(owner).and_then(|container| container.address);
         let identity_user = service.identity.as_ref().and_then(|identity| identity.user.as_ref());
@@ -157,6 +162,9 @@ impl Renderer<'_> {
             "threads": settings.limits.threads,
             "service": name,
             "container": part,
+            "node": self.desired.node,
+            "node_address": network.gateway,
+            "image": self.desired.images.get(&service.image).map(|image| image.tag.clone()).unwrap_or_default(),
             "address": address.map(|address| address.to_string()).unwrap_or_default(),
             "vip": {
                 "internal": network.internal_vip,
@@ -165,6 +173,8 @@ impl Renderer<'_> {
                 "external_name": settings.network.external_name.clone().unwrap_or_else(|| network.external_vip.to_string()),
             },
             "management": {"subnet": network.subnet.to_string(), "gateway": address::gateway(network.subnet)},
+            "provider": self.provider(),
+            "backends": self.backends(),
             "config": self.config(name, service),
             "secret": secrets,
             "database": self.database(name, service, own(secret::DATABASE)),
@@ -202,11 +212,37 @@ impl Renderer<'_> {
         context
     }
 
-    /// The service's own secrets, with names that templates can write.
-    fn secrets(&self, service: &Name) -> Map<String, Value> {
-        let prefix = format!("{service}.");
-        let own = self.desired.secrets.keys().filter_map(|name| Some((name, name.strip_prefix(&prefix)?)));
-        own.map(|(name, short)| (short.replace('-', "_"), json!(self.sources.secrets.expose(name)))).collect()
+    fn provider(&self) -> Value {
+        let provider = &self.desired.provider;
+        json!({
+            "bridge": provider.bridge,
+            "interface": provider.interface.clone().unwrap_or_default(),
+            "address": provider.address.map(|address| address.to_string()).unwrap_or_default(),
+        })
+    }
+
+    /// Where every container of the management network is reached: service -> container ->
+    /// `address:port`, with its first port.
+    fn backends(&self) -> Value {
+        let mut services: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
+        for container in self.desired.containers.values() {
+            let service = &container.process.service;
+            let known = self.sources.catalog.services.get(service);
+            let port = known.and_then(|known| known.containers.get(&container.container)?.ports.first());
+            if let (Some(address), Some(port)) = (container.address, port) {
+                let of_service = services.entry(writable(service.as_str())).or_default();
+                of_service.entry(writable(container.container.as_str())).or_default().push(format!("{address}:{port}"));
+            }
+        }
+        json!(services)
+    }
+
+    /// The secrets that a service's templates see: its own and those that it borrows.
+    fn secrets(&self, name: &Name, service: &Service) -> Map<String, Value> {
+        let prefix = format!("{name}.");
+        let own = self.desired.secrets.keys().filter_map(|full| Some((full.strip_prefix(&prefix)?, full)));
+        let borrowed = service.borrows.iter().map(|(short, full)| (short.as_str(), full));
+        own.chain(borrowed).map(|(short, full)| (writable(short), json!(self.sources.secrets.expose(full)))).collect()
     }
 
     fn config(&self, name: &Name, service: &Service) -> BTreeMap<String, Value> {

@@ -12,7 +12,7 @@ use octo::controller::port::{ImageBuilder, Observe, Perform};
 use octo::error::{Error, ErrorKind};
 use octo::model::base::{BaseFacts, choose_base};
 use octo::model::catalog::{Catalog, Distro, Health};
-use octo::model::desired::{Access, Desired, DesiredContainer, DesiredVolume};
+use octo::model::desired::{Access, Desired, DesiredContainer, DesiredProvider, DesiredVolume};
 use octo::model::fingerprint;
 use octo::model::observed::{JobRecord, Observed, ObservedHealth, Reached, RunState};
 use octo::model::operation::Operation;
@@ -45,6 +45,7 @@ impl Scene {
             distro: Distro::Debian,
             images: BTreeMap::new(),
             network: self.network.clone(),
+            provider: DesiredProvider { bridge: "br-ex".to_owned(), interface: None, address: None },
             volumes: BTreeMap::new(),
             containers: BTreeMap::new(),
             jobs: BTreeMap::new(),

@@ -17,7 +17,13 @@ use super::scene::Scene;
 
 impl Scene {
     fn around<'a>(&'a self, files: &'a Path) -> Surroundings<'a> {
-        Surroundings { cloud: &self.cloud, node: &self.node, network: &self.network.name, files }
+        Surroundings {
+            cloud: &self.cloud,
+            node: &self.node,
+            network: &self.network.name,
+            files,
+            engine_socket: "/var/run/docker.sock",
+        }
     }
 
     async fn create(&self, name: &str, desired: &DesiredContainer) -> Result<(), octo::error::Error> {

@@ -92,6 +92,8 @@ impl Scene {
             init: true,
             log_address: None,
             log_directory: None,
+            engine_socket: None,
+            host_pid: false,
         }
     }
 

@@ -131,7 +131,7 @@ fn says_what_it_has_checked() {
     let loaded = load_case("tests/config/valid", "empty").unwrap();
     insta::assert_snapshot!(config::check(&loaded), @"
     no problem in tests/config/valid/empty.configuration.yaml, tests/config/valid/demo.services.yaml
-    cloud lab, release 2026.1, 3 services: front, id, store
+    cloud lab, release 2026.1, 4 services: front, id, lender, store
     ");
 }
 

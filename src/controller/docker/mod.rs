@@ -21,6 +21,9 @@ use failure::explain;
 /// Where Docker listens unless somebody says otherwise.
 pub const DEFAULT_ENDPOINT: &str = "unix:///var/run/docker.sock";
 
+/// The socket of an engine on another node, where it has one besides the endpoint that octo uses.
+const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
+
 /// How long the engine may take to say which version it speaks.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
@@ -74,6 +77,11 @@ impl Engine {
     /// Where the engine is.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// Its socket on its own node: what a container there can mount.
+    pub fn socket(&self) -> &str {
+        self.endpoint.strip_prefix("unix://").unwrap_or(DEFAULT_SOCKET)
     }
 
     /// What it says of itself.

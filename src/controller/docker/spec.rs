@@ -30,6 +30,8 @@ pub struct Surroundings<'a> {
     pub network: &'a str,
     /// The directory with the rendered files of this container or job.
     pub files: &'a Path,
+    /// The engine's socket on the node.
+    pub engine_socket: &'a str,
 }
 
 /// The labels of everything that belongs to a service.
@@ -101,6 +103,7 @@ fn of_process(
             memory_swap: i64::try_from(process.memory).ok(),
             pids_limit: Some(i64::from(process.pids)),
             extra_hosts: Some(process.hosts.iter().map(|(host, address)| format!("{host}:{address}")).collect()),
+            pid_mode: process.host_pid.then(|| "host".to_owned()),
             init: Some(process.init),
             log_config: Some(log_config(name, process)),
             ..HostConfig::default()
@@ -155,7 +158,13 @@ fn mounts(process: &ProcessSpec, around: Surroundings<'_>) -> Vec<Mount> {
         typ: Some(MountType::BIND),
         ..Mount::default()
     });
-    volumes.chain(files).chain(logs).collect()
+    let socket = process.engine_socket.iter().map(|path| Mount {
+        target: Some(path.clone()),
+        source: Some(around.engine_socket.to_owned()),
+        typ: Some(MountType::BIND),
+        ..Mount::default()
+    });
+    volumes.chain(files).chain(logs).chain(socket).collect()
 }
 
 /// Where the output goes. With a log collector the engine (20.10 and later) keeps a copy of its

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::model::bundle::Bundle;
 
 /// The directories of a bundle whose files belong to it.
-const DIRECTORIES: [&str; 2] = ["dockerfiles", "templates"];
+const DIRECTORIES: [&str; 3] = ["dockerfiles", "templates", "drivers"];
 
 /// How deep a bundle's directories may be: a link to a parent would never end.
 const DEEPEST: usize = 16;
@@ -45,7 +45,12 @@ fn collect(directory: &Path, prefix: &str, depth: usize, bundle: &mut Bundle) ->
     for entry in entries {
         let entry = entry.map_err(|error| unreadable(directory, &error))?;
         let path = entry.path();
-        let below = format!("{prefix}/{}", entry.file_name().to_string_lossy());
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // What tools leave beside the files of people.
+        if name == "__pycache__" || name.starts_with('.') {
+            continue;
+        }
+        let below = format!("{prefix}/{name}");
         // Links are followed, so that bundles can share files.
         let kind = fs::metadata(&path).map_err(|error| unreadable(&path, &error))?;
         if kind.is_dir() {

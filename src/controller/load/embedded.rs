@@ -21,7 +21,16 @@ struct Dockerfiles;
 #[allow_missing = true]
 struct Templates;
 
-/// The built-in recipes and templates.
+/// The parts of drivers that images take in: what runs, not what tests it.
+#[derive(RustEmbed)]
+#[folder = "$CARGO_MANIFEST_DIR/drivers"]
+#[prefix = "drivers/"]
+#[include = "*/nova/**"]
+#[exclude = "*__pycache__*"]
+#[allow_missing = true]
+struct Drivers;
+
+/// The built-in recipes, templates and drivers.
 pub fn bundle() -> Bundle {
     let mut bundle = Bundle::default();
     for path in Dockerfiles::iter() {
@@ -31,6 +40,11 @@ pub fn bundle() -> Bundle {
     }
     for path in Templates::iter() {
         if let Some(file) = Templates::get(&path) {
+            bundle.insert(path, file.data);
+        }
+    }
+    for path in Drivers::iter() {
+        if let Some(file) = Drivers::get(&path) {
             bundle.insert(path, file.data);
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::super::catalog::User;
 use super::super::name::Name;
+use super::super::path::is_plain;
 use super::super::problem::{Problem, Step};
 use super::super::suggestion::choice;
 use super::{Input, cycle, names, steps};
@@ -54,6 +55,21 @@ pub fn recipes(input: &Input<'_>, found: &mut Vec<Problem>) {
                 Problem::new(input.image(name, []).of_key(), format!("image `{name}` has no recipe"))
                     .with_help(format!("write {path} beside services.yaml")),
             );
+        }
+    }
+}
+
+/// Sources are directories of drivers, and hold something.
+pub fn sources(input: &Input<'_>, found: &mut Vec<Problem>) {
+    for (name, image) in &input.catalog.images {
+        for (index, source) in image.sources.iter().enumerate() {
+            let place = input.image(name, steps!["sources", index]);
+            if !source.starts_with("drivers/") || !is_plain(&format!("/{source}")) {
+                let problem = Problem::new(place, format!("`{source}` is no directory below drivers/"));
+                found.push(problem.with_help("write it as `drivers/<name>`"));
+            } else if input.bundle.below(source).next().is_none() {
+                found.push(Problem::new(place, format!("there is no file in {source}")));
+            }
         }
     }
 }

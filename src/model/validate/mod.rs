@@ -16,6 +16,7 @@ mod ports;
 mod process;
 mod release;
 mod services;
+mod sharing;
 
 use super::bundle::Bundle;
 use super::catalog::{Catalog, Service};
@@ -48,12 +49,15 @@ const CATALOG_RULES: &[Rule] = &[
     images::references,
     images::cycles,
     images::recipes,
+    images::sources,
     images::users,
     services::references,
     services::databases,
     services::frontends,
     services::need_cycles,
     services::profiles,
+    sharing::secrets,
+    sharing::volumes,
     jobs::references,
     jobs::cycles,
     jobs::phases,
@@ -76,6 +80,7 @@ const CATALOG_RULES: &[Rule] = &[
 const CLOUD_RULES: &[Rule] = &[
     names::cloud,
     names::bridge,
+    names::provider,
     operator::services,
     operator::overrides,
     operator::config,
@@ -84,6 +89,8 @@ const CLOUD_RULES: &[Rule] = &[
     network::subnet,
     network::internal_vip,
     network::external_vip,
+    network::provider,
+    sharing::lenders,
     parts::providers,
     parts::needed,
     ports::collisions,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::problem::{FileId, Place, Problem};
+use super::super::problem::{FileId, Place, Problem, Step};
 use super::{Input, steps};
 
 /// The longest name of a cloud: `octo-<cloud>` must fit a network interface's 15 characters.
@@ -25,20 +25,40 @@ pub fn cloud(input: &Input<'_>, found: &mut Vec<Problem>) {
 
 /// The bridge's name must be one that the kernel takes.
 pub fn bridge(input: &Input<'_>, found: &mut Vec<Problem>) {
-    let Some(bridge) = &input.settings.network.management.bridge else { return };
+    if let Some(bridge) = &input.settings.network.management.bridge {
+        interface_name("bridge", bridge, steps!["network", "management", "bridge"], found);
+    }
+}
+
+/// So must be those of the provider network.
+pub fn provider(input: &Input<'_>, found: &mut Vec<Problem>) {
+    let provider = &input.settings.network.provider;
+    interface_name("bridge", &provider.bridge, steps!["network", "provider", "bridge"], found);
+    if let Some(interface) = &provider.interface {
+        interface_name("interface", interface, steps!["network", "provider", "interface"], found);
+    }
+    let bridges = [Some(input.settings.bridge()), Some("br-int".to_owned()), provider.interface.clone()];
+    if bridges.into_iter().flatten().any(|other| other == provider.bridge) {
+        let place = Place::value(FileId::CONFIGURATION, steps!["network", "provider", "bridge"]);
+        let message = format!("bridge `{}` is another interface already", provider.bridge);
+        found.push(Problem::new(place, message).with_help("give it a name of its own, such as br-ex"));
+    }
+}
+
+fn interface_name(kind: &str, name: &str, path: [Step; 3], found: &mut Vec<Problem>) {
     let legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-    let starts_well = bridge.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let wrong = if bridge.len() > LONGEST_INTERFACE {
+    let starts_well = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let wrong = if name.len() > LONGEST_INTERFACE {
         "is too long"
-    } else if !starts_well || !bridge.chars().all(legal) {
+    } else if !starts_well || !name.chars().all(legal) {
         "is no name of a network interface"
-    } else if bridge == "all" || bridge == "default" || bridge == "lo" {
+    } else if name == "all" || name == "default" || name == "lo" {
         "means something else to the kernel"
     } else {
         return;
     };
-    let place = Place::value(FileId::CONFIGURATION, steps!["network", "management", "bridge"]);
-    found.push(Problem::new(place, format!("bridge `{bridge}` {wrong}")).with_help(format!(
+    let place = Place::value(FileId::CONFIGURATION, path);
+    found.push(Problem::new(place, format!("{kind} `{name}` {wrong}")).with_help(format!(
         "at most {LONGEST_INTERFACE} letters, digits, hyphens, underscores and dots, a letter or digit first"
     )));
 }

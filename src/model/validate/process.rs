@@ -74,11 +74,11 @@ fn mounts(service: &Service) -> Vec<(Paths<'_>, bool)> {
         let tmpfs =
             container.tmpfs.keys().map(|path| (path.as_str(), steps!["containers", name, "tmpfs", path].into()));
         groups.push((volumes.chain(tmpfs).collect(), true));
-        let log = container.log_directory.iter();
-        groups.push((
-            log.map(|path| (path.as_str(), steps!["containers", name, "log_directory"].into())).collect(),
-            false,
-        ));
+        let single = [("log_directory", &container.log_directory), ("engine_socket", &container.engine_socket)];
+        groups.extend(single.into_iter().filter_map(|(key, path)| {
+            let path = path.as_deref()?;
+            Some((vec![(path, steps!["containers", name, key].into())], false))
+        }));
     }
     for (name, job) in &service.jobs {
         let volumes = job.volumes.keys().map(|path| (path.as_str(), steps!["jobs", name, "volumes", path].into()));
