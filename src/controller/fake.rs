@@ -10,7 +10,7 @@ use crate::model::fingerprint;
 use crate::model::name::Name;
 use crate::model::observed::{
     JobContainer, JobRecord, Observed, ObservedBridge, ObservedContainer, ObservedDatabase, ObservedHealth,
-    ObservedIdentity, ObservedMessageBus, ObservedNetwork, Reached, RunState,
+    ObservedIdentity, ObservedInstances, ObservedMessageBus, ObservedNetwork, Reached, RunState,
 };
 use crate::model::operation::Operation;
 
@@ -148,6 +148,11 @@ impl World {
                 for network in state.seen.networks.values_mut() {
                     network.containers.remove(container);
                 }
+            }
+            Operation::StopInstances { .. } => state.seen.instances.running.clear(),
+            Operation::RemoveInstances { .. } => {
+                require(state.seen.instances.running.is_empty(), "stopped instances")?;
+                state.seen.instances = ObservedInstances::default();
             }
             Operation::CreateDatabase { database } => {
                 state.database.databases.insert(database.clone());

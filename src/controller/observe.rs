@@ -54,6 +54,7 @@ impl Observe for Adapters {
             secrets: self.state.secret_names()?.into_iter().collect(),
             state: self.state.exists(),
             taken_ports: self.taken_ports(&inventory),
+            rivals: self.rivals(&inventory),
             occupied,
             database,
             message_bus,
@@ -61,6 +62,7 @@ impl Observe for Adapters {
             ..Observed::default()
         };
         self.sort_containers(&inventory, &health, &ports, &mut observed)?;
+        observed.instances = inventory.instances;
         observed.networks = inventory.networks;
         observed.volumes = inventory.volumes;
         Ok(observed)
@@ -171,6 +173,17 @@ impl Adapters {
             .chain(std::iter::once(&desired.network.name))
             .filter(|name| inventory.others.contains(*name))
             .cloned()
+            .collect()
+    }
+
+    /// Containers of other clouds in places where a node has room for only one.
+    fn rivals(&self, inventory: &Inventory) -> BTreeMap<String, String> {
+        let single = self.cloud.desired.containers.iter().filter(|(_, wanted)| wanted.once_per_node);
+        single
+            .filter_map(|(name, wanted)| {
+                let place = (wanted.process.service.to_string(), wanted.container.to_string());
+                Some((name.clone(), inventory.other_clouds.get(&place)?.clone()))
+            })
             .collect()
     }
 

@@ -60,6 +60,8 @@ impl Adapters {
                 self.engine.stop_container(container, grace).await
             }
             Operation::RemoveContainer { container } => self.engine.remove_container(container).await,
+            Operation::StopInstances { .. } => self.engine.stop_instances(&desired.cloud).await,
+            Operation::RemoveInstances { .. } => self.engine.remove_instances(&desired.cloud).await,
             Operation::RunJob { job } => self.run_job(job, progress).await,
             Operation::RemoveNetwork { network } => self.engine.remove_network(network).await,
             Operation::RemoveBridge { bridge } => self.host.remove_bridge(bridge).await,

@@ -244,6 +244,10 @@ pub struct Container {
     /// Whoever has it rules the node.
     #[serde(default)]
     pub engine_socket: Option<String>,
+    /// Whether a node has room for only one of it, whatever the cloud: it makes things on the node
+    /// whose names cannot be shared.
+    #[serde(default)]
+    pub once_per_node: bool,
     /// Whether it sees the node's processes, as what enters other containers' namespaces must.
     #[serde(default)]
     pub host_pid: bool,

@@ -172,6 +172,8 @@ pub struct DesiredContainer {
     pub stop_grace: u32,
     /// The signal that makes it read its files again.
     pub reload: Option<String>,
+    /// Whether a node has room for only one of it, whatever the cloud.
+    pub once_per_node: bool,
     /// Ports that it opens on the host network (a frontend's on a VIP, or its own).
     pub host_ports: BTreeSet<(Ipv4Addr, u16)>,
     /// Digest of the rendered files; set once they are rendered.

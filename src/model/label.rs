@@ -1,5 +1,7 @@
 //! Labels: how octo knows its own objects. Identity is by label and name, never by image tag.
 
+use super::name::Name;
+
 /// The cloud that an object belongs to. Every object that octo makes carries it.
 pub const CLOUD: &str = "octo.cloud";
 /// The node that an object is for.
@@ -16,5 +18,16 @@ pub const FINGERPRINT: &str = "octo.fingerprint";
 pub const FILES: &str = "octo.files";
 /// The catalog name of an image.
 pub const IMAGE: &str = "octo.image";
+/// On what an instance consists of (containers, volumes): the instance's UUID. Set by the cloud's own
+/// compute service and not by octo; such an object never carries [`CLOUD`].
+pub const INSTANCE: &str = "octo.instance";
+/// The cloud that an instance belongs to.
+pub const INSTANCE_CLOUD: &str = "octo.instance.cloud";
 /// On containers that only ask an image a question and are removed with its answer.
 pub const PROBE: &str = "octo.probe";
+
+/// The repository of the images that a cloud's compute service loads into the engine for instances;
+/// their tags are what the image service calls them.
+pub fn instance_images(cloud: &Name) -> String {
+    format!("octo-instances/{cloud}")
+}

@@ -26,6 +26,10 @@ pub struct Observed {
     pub containers: BTreeMap<String, ObservedContainer>,
     /// Jobs' containers of this cloud, by name.
     pub job_containers: BTreeMap<String, JobContainer>,
+    /// What the cloud's compute service has made on this node.
+    pub instances: ObservedInstances,
+    /// Containers of other clouds that leave no room for one of this cloud: name -> whose it is.
+    pub rivals: BTreeMap<String, String>,
     /// Names of containers, networks or volumes that octo wants but that belong to somebody else.
     pub foreign: BTreeSet<String>,
     /// Rendered files on disk: owner (container or job) -> digest of the whole set.
@@ -136,6 +140,17 @@ pub struct ObservedNetwork {
     pub subnet: String,
     /// Names of the containers that are on it now.
     pub containers: BTreeSet<String>,
+}
+
+/// The instances on a node. They are users' and not octo's, but they end with the cloud.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ObservedInstances {
+    /// UUIDs of those of which a container runs.
+    pub running: BTreeSet<String>,
+    /// UUIDs of all, running or not.
+    pub all: BTreeSet<String>,
+    /// Tags of the images that were loaded for them.
+    pub images: BTreeSet<String>,
 }
 
 /// A container.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::catalog::Part;
 use super::identity::IdentityObject;
 use super::name::Name;
+use super::plural::plural;
 
 /// One outside effect. Each can be repeated: performed twice it is as if performed once.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -84,6 +85,16 @@ pub enum Operation {
         /// Its name.
         container: String,
     },
+    /// Stops all instances on the node.
+    StopInstances {
+        /// How many run.
+        count: usize,
+    },
+    /// Removes all instances on the node, with their disks.
+    RemoveInstances {
+        /// How many there are.
+        count: usize,
+    },
     /// Makes a database, and the `octo` database of records with the first.
     CreateDatabase {
         /// Its name.
@@ -144,7 +155,7 @@ impl Operation {
     /// Whether it destroys what cannot be made again, so that somebody has to agree. A database is
     /// only ever dropped before its first filling has succeeded: nothing is in it yet.
     pub fn destroys(&self) -> bool {
-        matches!(self, Self::RemoveVolume { .. } | Self::RemoveState)
+        matches!(self, Self::RemoveVolume { .. } | Self::RemoveInstances { .. } | Self::RemoveState)
     }
 }
 
@@ -166,6 +177,8 @@ impl fmt::Display for Operation {
             Self::AwaitAnswer { part } => write!(formatter, "wait for an answer of the {}", part.words()),
             Self::StopContainer { container } => write!(formatter, "stop {container}"),
             Self::RemoveContainer { container } => write!(formatter, "remove container {container}"),
+            Self::StopInstances { count } => write!(formatter, "stop {}", plural(*count, "instance")),
+            Self::RemoveInstances { count } => write!(formatter, "remove {}", plural(*count, "instance")),
             Self::CreateDatabase { database } => write!(formatter, "create database {database}"),
             Self::DropDatabase { database } => write!(formatter, "drop database {database}"),
             Self::EnsureDatabaseUser { user } => write!(formatter, "set up database user {user}"),

@@ -191,3 +191,54 @@ async fn being_killed_for_memory_is_seen() {
     assert_ne!(scene.engine.wait_container(&name).await.unwrap(), 0);
     assert!(scene.engine.container(&name).await.unwrap().unwrap().out_of_memory);
 }
+
+#[tokio::test]
+async fn instances_of_a_cloud_are_stopped_and_removed_and_no_others() {
+    let scene = Scene::new().await;
+    let labels = |cloud: &str| {
+        [("octo.instance", "7d0f"), ("octo.instance.cloud", cloud)]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+    };
+    let body = |cloud: &str| bollard::models::ContainerCreateBody {
+        image: Some(scene.image()),
+        entrypoint: Some(["sleep", "60"].map(str::to_owned).to_vec()),
+        labels: Some(labels(cloud).into()),
+        stop_timeout: Some(0),
+        ..Default::default()
+    };
+    let (own, other) = (scene.name("guest"), scene.name("other-guest"));
+    let somebody = format!("{}-other", scene.cloud);
+    scene.engine.create_container(&own, body(scene.cloud.as_str())).await.unwrap();
+    scene.engine.create_container(&other, body(&somebody)).await.unwrap();
+    for name in [&own, &other] {
+        scene.engine.start_container(name).await.unwrap();
+    }
+    scene.engine.client().pause_container(&own).await.unwrap();
+    let tag = format!("octo-instances/{}", scene.cloud);
+    let options = bollard::query_parameters::TagImageOptions { repo: Some(tag.clone()), tag: Some("1".to_owned()) };
+    scene.engine.client().tag_image(&scene.image(), Some(options)).await.unwrap();
+    let volume = bollard::models::VolumeCreateRequest {
+        name: Some(scene.name("drive")),
+        labels: Some(labels(scene.cloud.as_str()).into()),
+        ..Default::default()
+    };
+    scene.engine.client().create_volume(volume).await.unwrap();
+
+    let seen = scene.engine.inventory(&scene.cloud).await.unwrap();
+    assert!(seen.containers.is_empty(), "an instance is none of the cloud's own containers");
+    assert_eq!(seen.instances.running, ["7d0f".to_owned()].into());
+    assert_eq!(seen.instances.images, [format!("{tag}:1")].into());
+    for _ in 0..2 {
+        scene.engine.stop_instances(&scene.cloud).await.unwrap();
+    }
+    let seen = scene.engine.inventory(&scene.cloud).await.unwrap();
+    assert!(seen.instances.running.is_empty() && seen.instances.all.len() == 1, "{:?}", seen.instances);
+    for _ in 0..2 {
+        scene.engine.remove_instances(&scene.cloud).await.unwrap();
+    }
+    let left = scene.engine.inventory(&scene.cloud).await.unwrap();
+    assert!(left.instances.all.is_empty() && left.instances.images.is_empty(), "{:?}", left.instances);
+    assert!(!left.others.contains(&scene.name("drive")));
+    assert_eq!(scene.engine.container(&other).await.unwrap().unwrap().state, RunState::Running);
+    scene.engine.remove_container(&other).await.unwrap();
+}

@@ -13,7 +13,7 @@ use super::failure::explain;
 use crate::error::Error;
 use crate::model::label;
 use crate::model::name::Name;
-use crate::model::observed::ObservedNetwork;
+use crate::model::observed::{ObservedInstances, ObservedNetwork};
 
 /// Everything on an engine that concerns one cloud.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +26,10 @@ pub struct Inventory {
     pub volumes: BTreeSet<String>,
     /// Tags of all images.
     pub images: BTreeSet<String>,
+    /// What this cloud's compute service has made.
+    pub instances: ObservedInstances,
+    /// Running containers of other clouds: (service, container) -> cloud.
+    pub other_clouds: BTreeMap<(String, String), String>,
     /// Names of containers, networks and volumes that are not this cloud's.
     pub others: BTreeSet<String>,
 }
@@ -34,11 +38,17 @@ impl Engine {
     /// Looks at everything that concerns a cloud.
     pub async fn inventory(&self, cloud: &Name) -> Result<Inventory, Error> {
         let (containers, networks, volumes, images) =
-            try_join4(self.all_containers(), self.all_networks(), self.all_volumes(), self.all_images()).await?;
-        let mut inventory = Inventory { images, ..Inventory::default() };
+            try_join4(self.all_containers(), self.all_networks(), self.all_volumes(), self.image_tags()).await?;
         let ours = |owner: &Option<String>| owner.as_deref() == Some(cloud.as_str());
+        let mut inventory = Inventory {
+            instances: instances(cloud, &containers, &images),
+            other_clouds: other_clouds(cloud, &containers),
+            images,
+            ..Inventory::default()
+        };
 
-        let (own_containers, others): (Vec<_>, Vec<_>) = containers.into_iter().partition(|(_, owner)| ours(owner));
+        let named = containers.into_iter().filter_map(named_container);
+        let (own_containers, others): (Vec<_>, Vec<_>) = named.partition(|(_, owner)| ours(owner));
         inventory.others.extend(others.into_iter().map(|(name, _)| name));
         let (own_networks, others): (Vec<_>, Vec<_>) = networks.into_iter().partition(|(_, owner)| ours(owner));
         inventory.others.extend(others.into_iter().map(|(name, _)| name));
@@ -62,14 +72,10 @@ impl Engine {
         Ok(inventory)
     }
 
-    async fn all_containers(&self) -> Result<Vec<(String, Option<String>)>, Error> {
+    async fn all_containers(&self) -> Result<Vec<ContainerSummary>, Error> {
         let options = ListContainersOptions { all: true, ..ListContainersOptions::default() };
-        let found = self
-            .client()
-            .list_containers(Some(options))
-            .await
-            .map_err(|error| explain("cannot list containers", &error))?;
-        Ok(found.into_iter().filter_map(named_container).collect())
+        let found = self.client().list_containers(Some(options)).await;
+        found.map_err(|error| explain("cannot list containers", &error))
     }
 
     async fn all_networks(&self) -> Result<Vec<(String, Option<String>)>, Error> {
@@ -94,7 +100,8 @@ impl Engine {
         Ok(volumes.into_iter().map(|mut volume| (volume.name, volume.labels.remove(label::CLOUD))).collect())
     }
 
-    async fn all_images(&self) -> Result<BTreeSet<String>, Error> {
+    /// The tags of all images.
+    pub(super) async fn image_tags(&self) -> Result<BTreeSet<String>, Error> {
         let found = self
             .client()
             .list_images(None::<ListImagesOptions>)
@@ -109,6 +116,43 @@ fn named_container(container: ContainerSummary) -> Option<(String, Option<String
     let name = container.names?.into_iter().next()?;
     let owner = container.labels.and_then(|mut labels| labels.remove(label::CLOUD));
     Some((name.trim_start_matches('/').to_owned(), owner))
+}
+
+/// The instances of a cloud, by the labels of their containers, and the images loaded for them.
+fn instances(cloud: &Name, containers: &[ContainerSummary], images: &BTreeSet<String>) -> ObservedInstances {
+    let mut instances = ObservedInstances::default();
+    for container in containers {
+        let Some(labels) = &container.labels else { continue };
+        let Some(uuid) = labels.get(label::INSTANCE) else { continue };
+        if labels.get(label::INSTANCE_CLOUD).map(String::as_str) != Some(cloud.as_str()) {
+            continue;
+        }
+        instances.all.insert(uuid.clone());
+        if is_alive(container) {
+            instances.running.insert(uuid.clone());
+        }
+    }
+    let repository = format!("{}:", label::instance_images(cloud));
+    instances.images = images.iter().filter(|tag| tag.starts_with(&repository)).cloned().collect();
+    instances
+}
+
+/// What other clouds run on this engine.
+fn other_clouds(cloud: &Name, containers: &[ContainerSummary]) -> BTreeMap<(String, String), String> {
+    let running = containers.iter().filter(|container| is_alive(container));
+    running
+        .filter_map(|container| {
+            let labels = container.labels.as_ref()?;
+            let owner = labels.get(label::CLOUD).filter(|owner| *owner != cloud.as_str())?;
+            let key = (labels.get(label::SERVICE)?.clone(), labels.get(label::CONTAINER)?.clone());
+            Some((key, owner.clone()))
+        })
+        .collect()
+}
+
+fn is_alive(container: &ContainerSummary) -> bool {
+    use bollard::models::ContainerSummaryStateEnum::{PAUSED, RESTARTING, RUNNING};
+    matches!(container.state, Some(RUNNING | PAUSED | RESTARTING))
 }
 
 /// All answers at once. What has gone meanwhile is left out.

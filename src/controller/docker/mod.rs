@@ -4,6 +4,7 @@
 pub mod container;
 pub mod exec;
 pub mod failure;
+pub mod instance;
 pub mod list;
 pub mod logs;
 pub mod memory;

@@ -147,6 +147,12 @@ impl Planner<'_> {
     /// and that octo waits for it.
     pub(super) fn start_container(&mut self, name: &str, cause: &str, before: Vec<NodeId>) {
         let Some(desired) = self.desired.containers.get(name) else { return };
+        if let Some(cloud) = self.observed.rivals.get(name) {
+            self.obstacle(
+                format!("the node has room for only one {}, and cloud {cloud} has it", desired.process.service),
+                format!("stop that cloud first: octo stop, with its own configuration.yaml (cloud: {cloud})"),
+            );
+        }
         for (address, port) in &desired.host_ports {
             let network = &self.desired.network;
             let own = [network.gateway, network.internal_vip].contains(address);

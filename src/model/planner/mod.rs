@@ -9,6 +9,8 @@
 mod container;
 mod image;
 mod init;
+#[cfg(test)]
+mod instance_tests;
 mod network;
 mod power;
 mod removal;

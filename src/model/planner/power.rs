@@ -38,6 +38,19 @@ impl Planner<'_> {
                 }
             }
         }
+        if services.is_empty() {
+            self.stop_instances(cause);
+        }
+    }
+
+    /// Plans that instances stop with the whole cloud: after whoever would take that for their own
+    /// end, and before what their network needs.
+    fn stop_instances(&mut self, cause: &str) -> Option<NodeId> {
+        let count = self.observed.instances.running.len();
+        let keepers = self.desired.containers.iter().filter(|(_, container)| container.process.engine_socket.is_some());
+        let stopped: Vec<NodeId> =
+            keepers.filter_map(|(name, _)| self.node(&Operation::StopContainer { container: name.clone() })).collect();
+        (count > 0).then(|| self.add(Operation::StopInstances { count }, cause, stopped))
     }
 
     /// The stops of all containers whose services need this one.

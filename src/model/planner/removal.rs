@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::operation::Operation;
 use crate::model::plan::NodeId;
+use crate::model::plural::plural;
 
 use super::Planner;
 
@@ -35,13 +36,26 @@ impl Planner<'_> {
         }
         if volumes {
             self.remove_data(cause, &all);
-        } else if !self.observed.volumes.is_empty() {
+            return;
+        }
+        if !self.observed.volumes.is_empty() {
             let kept = self.observed.volumes.len();
             self.note(format!("{kept} volumes and the secrets are kept: octo rm --volumes"));
+        }
+        if !self.observed.instances.all.is_empty() {
+            let kept = plural(self.observed.instances.all.len(), "instance");
+            self.note(format!("{kept} of the cloud's users are kept, stopped, for when it is back: octo up"));
         }
     }
 
     fn remove_data(&mut self, cause: &str, containers: &[NodeId]) {
+        let instances = &self.observed.instances;
+        if !instances.all.is_empty() || !instances.images.is_empty() {
+            let count = instances.all.len();
+            let stopped = self.node(&Operation::StopInstances { count: instances.running.len() });
+            let after: Vec<NodeId> = containers.iter().copied().chain(stopped).collect();
+            self.add(Operation::RemoveInstances { count }, cause, after);
+        }
         for volume in &self.observed.volumes {
             let remove = Operation::RemoveVolume { volume: volume.clone() };
             self.add(remove, cause, containers.iter().copied());

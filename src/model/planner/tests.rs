@@ -98,7 +98,7 @@ fn carry_out(world: &World, desired: &Desired, goal: &Goal) -> Plan {
 }
 
 /// A world in which the cloud is up.
-fn up(desired: &Desired) -> World {
+pub(crate) fn up(desired: &Desired) -> World {
     let world = world(desired);
     carry_out(&world, desired, &Goal::Up);
     let left = plan(&Goal::Up, desired, &world.snapshot());

@@ -21,6 +21,7 @@ enum Section {
     MessageBus,
     Jobs,
     Containers,
+    Instances,
     Identity,
 }
 
@@ -35,6 +36,7 @@ impl Section {
             Self::MessageBus => "message bus",
             Self::Jobs => "jobs",
             Self::Containers => "containers",
+            Self::Instances => "instances",
             Self::Identity => "identity",
         }
     }
@@ -132,6 +134,9 @@ fn place(operation: &Operation, jobs: &BTreeSet<&str>) -> (Section, String) {
         | Operation::StopContainer { container }
         | Operation::RemoveContainer { container } => process(container),
         Operation::RunJob { job } => process(job),
+        Operation::StopInstances { count } | Operation::RemoveInstances { count } => {
+            (Section::Instances, plural(*count, "instance"))
+        }
         Operation::AwaitAnswer { part: part @ Part::Identity } => (Section::Identity, part.words().to_owned()),
         Operation::AwaitAnswer { part: part @ Part::MessageBus } => (Section::MessageBus, part.words().to_owned()),
         Operation::AwaitAnswer { part } => (Section::Databases, part.words().to_owned()),
@@ -163,7 +168,7 @@ fn word(operation: &Operation) -> String {
         Operation::StartContainer { .. } => "start",
         Operation::ReloadContainer { .. } => "reload",
         Operation::AwaitHealth { .. } | Operation::AwaitAnswer { .. } => "wait",
-        Operation::StopContainer { .. } => "stop",
+        Operation::StopContainer { .. } | Operation::StopInstances { .. } => "stop",
         Operation::RunJob { .. } => "run",
         Operation::IssueToken => "issue",
         Operation::DropDatabase { .. } => "drop",
@@ -172,6 +177,7 @@ fn word(operation: &Operation) -> String {
         | Operation::RemoveNetwork { .. }
         | Operation::RemoveBridge { .. }
         | Operation::RemoveVolume { .. }
+        | Operation::RemoveInstances { .. }
         | Operation::RemoveState => "remove",
     };
     word.to_owned()
