@@ -128,6 +128,11 @@ pub async fn machine(facts: &mut Facts, capabilities: impl Iterator<Item = Strin
     facts.host_name = host_name().await;
 }
 
+/// Which of some devices the machine has.
+pub fn devices<'a>(wanted: impl Iterator<Item = &'a String>) -> BTreeMap<String, bool> {
+    wanted.map(|path| (path.clone(), Path::new(path).exists())).collect()
+}
+
 /// Whether something accepts connections at `host:port`.
 pub async fn reach(address: &str) -> Result<(), String> {
     match tokio::time::timeout(REACH_TIME, tokio::net::TcpStream::connect(address)).await {
@@ -206,6 +211,7 @@ fn kernel() -> BTreeMap<KernelFeature, bool> {
     let found = [
         (KernelFeature::Bridge, if any_bridge { Some(true) } else { known(&["bridge"]) }),
         (KernelFeature::Veth, known(&["veth"])),
+        (KernelFeature::OpenVswitch, known(&["openvswitch"])),
         (KernelFeature::Firewall, if firewall { Some(true) } else { known(&["nf_tables", "ip_tables"]) }),
         (
             KernelFeature::BridgeFirewall,

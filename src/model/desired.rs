@@ -229,6 +229,11 @@ impl Desired {
         self.containers.iter().filter(move |(_, container)| container.process.service == *service)
     }
 
+    /// The devices that containers are given.
+    pub fn devices(&self) -> impl Iterator<Item = &String> {
+        self.containers.values().flat_map(|container| &container.process.devices)
+    }
+
     /// The services and all that they need, transitively; everything for an empty list.
     pub fn closure(&self, services: &[Name]) -> BTreeSet<Name> {
         if services.is_empty() {

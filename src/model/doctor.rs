@@ -51,6 +51,8 @@ pub struct Facts {
     pub directories: Vec<Directory>,
     /// What the kernel can do, by name; `false` where it is known to be missing.
     pub kernel: BTreeMap<KernelFeature, bool>,
+    /// Devices that containers of the cloud need, and whether the machine has them.
+    pub devices: BTreeMap<String, bool>,
     /// Whether the host forwards IPv4.
     pub ip_forward: Option<bool>,
     /// Ports of the cloud that others listen on -> who.
@@ -125,6 +127,8 @@ pub enum KernelFeature {
     Veth,
     /// nftables or iptables.
     Firewall,
+    /// Open vSwitch's own datapath. Without it, it moves packets in a process.
+    OpenVswitch,
     /// Bridged packets pass the firewall. Not needed; it is good to know.
     BridgeFirewall,
 }
@@ -196,6 +200,7 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
     findings.extend(host::machine(facts));
     findings.extend(host::disks(facts, DISK_FAILURE));
     findings.extend(host::directories(facts));
+    findings.extend(host::devices(facts));
     findings.extend(network::kernel(facts));
     findings.extend(network::addresses(facts));
     findings.extend(network::reach(facts));
@@ -208,6 +213,7 @@ pub fn preflight(facts: &Facts, builds: bool) -> Vec<Finding> {
     findings.extend(host::memory(facts));
     findings.extend(host::disks(facts, if builds { DISK_FAILURE } else { DISK_MINIMUM }));
     findings.extend(host::directories(facts));
+    findings.extend(host::devices(facts));
     findings.extend(network::ports(facts));
     findings.retain(|finding| finding.level == Level::Failure);
     findings

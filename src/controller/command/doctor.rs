@@ -79,6 +79,7 @@ fn of_cloud(facts: &mut Facts, cloud: &Cloud, observed: &Observed) {
     let runs = |name: &String| observed.containers.get(name).is_some_and(|found| found.state == RunState::Running);
     facts.containers_to_start = Some(cloud.desired.containers.keys().filter(|name| !runs(name)).count());
     facts.taken_ports = Some(observed.taken_ports.clone());
+    facts.devices = facts::devices(cloud.desired.devices());
     let bases: BTreeSet<&String> = cloud.desired.images.values().filter_map(|image| image.base.as_ref()).collect();
     let missing = bases.into_iter().any(|base| !observed.images.contains(base));
     facts.bootstrap = Some(Bootstrap {

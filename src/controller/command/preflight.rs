@@ -28,6 +28,7 @@ impl Preflight for MachinePreflight<'_> {
         facts.engine = Some(facts::engine(&Ok(self.engine.clone())).await);
         let starts = |operation: &Operation| matches!(operation, Operation::StartContainer { .. });
         facts.containers_to_start = Some(plan.nodes.iter().filter(|node| starts(&node.operation)).count());
+        facts.devices = facts::devices(self.cloud.desired.devices());
         let logs = self.cloud.desired.log_directory.as_ref();
         facts::essential(&mut facts, &Places { state: &self.cloud.state_directory, logs });
         let builds = plan.nodes.iter().any(|node| matches!(node.operation, Operation::BuildImage { .. }));

@@ -173,6 +173,21 @@ pub(super) fn directories(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
+/// Devices that containers are given.
+pub(super) fn devices(facts: &Facts) -> Vec<Finding> {
+    let judge = |(path, present): (&String, &bool)| {
+        if *present {
+            return Finding::ok("devices", format!("{path} exists"));
+        }
+        let repair = match path.as_str() {
+            "/dev/net/tun" => "modprobe tun".to_owned(),
+            _ => format!("load the kernel module that makes {path}"),
+        };
+        Finding::failure("devices", format!("{path} does not exist, and a container needs it"), repair)
+    };
+    facts.devices.iter().map(judge).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Engine, GIB, Level, examine, preflight};
@@ -203,6 +218,14 @@ mod tests {
         assert_eq!(engine(&facts("1.40"))[0].level, Level::Failure);
         assert_eq!(engine(&facts("1.41"))[0].level, Level::Ok);
         assert_eq!(engine(&facts("1.100"))[0].level, Level::Ok);
+    }
+
+    #[test]
+    fn a_device_that_is_missing_is_told_with_its_module() {
+        let devices = [("/dev/net/tun".to_owned(), false), ("/dev/null".to_owned(), true)].into();
+        let findings = preflight(&Facts { devices, ..Facts::default() }, false);
+        assert_eq!(levels(&findings), [(Level::Failure, "devices")]);
+        assert_eq!(findings[0].repair.as_deref(), Some("modprobe tun"));
     }
 
     #[test]

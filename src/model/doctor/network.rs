@@ -21,6 +21,10 @@ pub(super) fn kernel(facts: &Facts) -> Vec<Finding> {
                 "has neither nftables nor iptables, which the engine needs",
                 "modprobe nf_tables",
             ),
+            (KernelFeature::OpenVswitch, true) => Finding::ok("kernel", "moves the packets of Open vSwitch"),
+            (KernelFeature::OpenVswitch, false) => {
+                Finding::ok("kernel", "has no Open vSwitch: instances' packets are moved by a process, more slowly")
+            }
             (KernelFeature::BridgeFirewall, true) => Finding::ok("kernel", "bridged packets pass the firewall"),
             (KernelFeature::BridgeFirewall, false) => Finding::ok("kernel", "bridged packets do not pass the firewall"),
         })
