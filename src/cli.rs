@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use crate::model::demo::KEY_FILE;
 use crate::model::name::{Name, NameError};
 
 /// Build, run and keep alive a real OpenStack control plane in containers.
@@ -114,6 +115,10 @@ pub enum Verb {
     Openrc(OpenrcArgs),
     /// Run a command in a container
     Exec(ExecArgs),
+    /// Make networks, flavors, an image and a key pair, all that booting instances takes
+    Demo(DemoArgs),
+    /// Verify that the cloud does what it is for: boot, reach and remove two instances
+    Verify(NoArgs),
     /// Check and show the two files
     #[command(subcommand)]
     Config(ConfigVerb),
@@ -276,6 +281,19 @@ pub struct ExecArgs {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<String>,
+}
+
+/// `octo demo`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct DemoArgs {
+    /// Remove exactly what the demo has made
+    #[arg(long)]
+    pub remove: bool,
+
+    /// Where the private key of the key pair is written, or read if it is there
+    #[arg(long, value_name = "FILE", default_value = KEY_FILE, value_hint = ValueHint::FilePath)]
+    #[arg(conflicts_with = "remove")]
+    pub key_file: PathBuf,
 }
 
 /// `octo config`.

@@ -9,6 +9,8 @@ mod cli;
 #[cfg(test)]
 mod config;
 #[cfg(test)]
+mod hosts;
+#[cfg(test)]
 mod images;
 #[cfg(test)]
 mod layers;

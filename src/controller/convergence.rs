@@ -31,6 +31,8 @@ enum Damage {
     InterruptJob(Index, bool),
     StopAll,
     RemoveImage(Index),
+    NotKept(Index),
+    KeptWhileStopped(Index),
 }
 
 fn damage() -> impl Strategy<Value = Damage> {
@@ -46,6 +48,8 @@ fn damage() -> impl Strategy<Value = Damage> {
         (any::<Index>(), any::<bool>()).prop_map(|(job, running)| Damage::InterruptJob(job, running)),
         Just(Damage::StopAll),
         any::<Index>().prop_map(Damage::RemoveImage),
+        any::<Index>().prop_map(Damage::NotKept),
+        any::<Index>().prop_map(Damage::KeptWhileStopped),
     ]
 }
 
@@ -129,6 +133,18 @@ fn inflict(desired: &Desired, state: &mut State, damage: &Damage) {
                 state.seen.images.remove(&tag);
             }
         }
+        // As an octo leaves it that was killed within a stop, and within a start.
+        Damage::NotKept(index) => {
+            if let Some(name) = pick(containers(), *index) {
+                state.seen.containers.get_mut(&name).unwrap().kept_running = false;
+            }
+        }
+        Damage::KeptWhileStopped(index) => {
+            let stopped = containers().filter(|name| state.seen.containers[name].state != RunState::Running);
+            if let Some(name) = pick(stopped, *index) {
+                state.seen.containers.get_mut(&name).unwrap().kept_running = true;
+            }
+        }
     }
 }
 
@@ -172,6 +188,7 @@ fn everything_runs(world: &World, desired: &Desired) -> Result<(), TestCaseError
         .containers
         .iter()
         .filter(|(_, found)| found.state == RunState::Running && found.health == ObservedHealth::Healthy)
+        .filter(|(_, found)| found.kept_running)
         .map(|(name, _)| name)
         .collect();
     prop_assert_eq!(running, desired.containers.keys().collect::<BTreeSet<_>>());
@@ -237,6 +254,26 @@ proptest! {
     }
 
     #[test]
+    fn a_reboot_brings_back_what_ran_and_leaves_stopped_what_was_stopped(
+        damages in proptest::collection::vec(damage(), 0..6),
+        goals in proptest::collection::vec((any::<bool>(), any::<Index>()), 0..4),
+    ) {
+        let desired = cloud(|_, _| ());
+        let world = damaged(&desired, &damages)?;
+        let stop = Goal::Stop { services: Vec::new() };
+        for (start, cut) in goals {
+            prefix(&world, &desired, if start { &Goal::Up } else { &stop }, cut);
+        }
+        converge(&world, &desired, &stop)?;
+        world.reboot();
+        let runs = |world: &World| world.state().seen.containers.values().any(|found| found.state == RunState::Running);
+        prop_assert!(!runs(&world), "{:?}", world.state().seen.containers);
+        converge(&world, &desired, &Goal::Up)?;
+        world.reboot();
+        everything_runs(&world, &desired)?;
+    }
+
+    #[test]
     fn any_prefix_of_a_removal_then_removal_leaves_nothing(
         damages in proptest::collection::vec(damage(), 0..4),
         cuts in proptest::collection::vec(any::<Index>(), 0..3),
@@ -252,6 +289,30 @@ proptest! {
         prop_assert!(left.containers.is_empty() && left.job_containers.is_empty());
         prop_assert!(left.networks.is_empty() && left.bridge.is_none() && left.volumes.is_empty());
         prop_assert!(left.files.is_empty() && left.secrets.is_empty());
+        let lost_image = damages.iter().any(|damage| matches!(damage, Damage::RemoveImage(_)));
+        prop_assert!(lost_image || world.state().traces.is_empty(), "{:?}", world.state().traces);
+    }
+
+    #[test]
+    fn any_prefix_of_a_removal_that_keeps_data_takes_all_traces_away(
+        damages in proptest::collection::vec(damage(), 0..4),
+        cuts in proptest::collection::vec(any::<Index>(), 0..3),
+    ) {
+        let desired = cloud(|_, _| ());
+        let world = damaged(&desired, &damages)?;
+        let goal = Goal::Remove { volumes: false };
+        for cut in cuts {
+            prefix(&world, &desired, &goal, cut);
+        }
+        converge(&world, &desired, &goal)?;
+        let left = world.state();
+        prop_assert!(left.seen.containers.is_empty() && left.seen.job_containers.is_empty());
+        prop_assert!(left.seen.files.is_empty() && !left.seen.volumes.is_empty());
+        // Where somebody has taken containers and files away, nothing says that there was a cloud.
+        let blind = |damage: &Damage| matches!(damage, Damage::RemoveImage(_) | Damage::ForgetFiles(_));
+        prop_assert!(damages.iter().any(blind) || left.traces.is_empty(), "{:?}", left.traces);
+        converge(&world, &desired, &Goal::Up)?;
+        everything_runs(&world, &desired)?;
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use crate::model::catalog::Part;
+use crate::model::catalog::{Attachment, Part};
 use crate::model::desired::Desired;
 use crate::model::fingerprint;
 use crate::model::name::Name;
@@ -33,6 +33,8 @@ pub struct State {
     pub identity: ObservedIdentity,
     /// Containers that were started, in order.
     pub started: Vec<String>,
+    /// Services that have made something on the node which only their removal jobs take away.
+    pub traces: BTreeSet<Name>,
 }
 
 impl World {
@@ -115,9 +117,17 @@ impl World {
                 require(state.seen.bridge.is_some(), "bridge")?;
                 let found = state.seen.containers.get_mut(container).ok_or("no such container")?;
                 found.state = RunState::Running;
+                found.kept_running = true;
                 found.health = ObservedHealth::Unhealthy("starting".to_owned());
                 found.detached = false;
                 state.started.push(container.clone());
+                let service = &self.desired.containers[container].process.service;
+                if self.desired.jobs.values().any(|job| job.at_removal && job.process.service == *service) {
+                    state.traces.insert(service.clone());
+                }
+            }
+            Operation::KeepRunning { container } => {
+                state.seen.containers.get_mut(container).ok_or("no such container")?.kept_running = true;
             }
             Operation::ReloadContainer { container } => {
                 let digest = self.desired.containers[container].files_digest.clone();
@@ -137,7 +147,10 @@ impl World {
             }
             Operation::StopContainer { container } => {
                 let found = state.seen.containers.get_mut(container).ok_or("no such container")?;
-                found.state = RunState::Exited(0);
+                if found.state != RunState::Created {
+                    found.state = RunState::Exited(0);
+                }
+                found.kept_running = false;
                 found.health = ObservedHealth::Unknown;
             }
             Operation::RemoveContainer { container } => {
@@ -219,6 +232,7 @@ impl World {
             created: "2026-01-01T00:00:00Z".to_owned(),
             started: None,
             restarts: 0,
+            kept_running: false,
             detached: false,
         };
         state.seen.containers.insert(container.to_owned(), created);
@@ -229,6 +243,17 @@ impl World {
         let desired = &self.desired.jobs[job];
         let fingerprint = fingerprint::of_job(desired);
         require(state.seen.files.contains_key(job), "files")?;
+        require(state.seen.images.contains(&desired.process.image), "image")?;
+        require(desired.process.volumes.values().all(|volume| state.seen.volumes.contains(volume)), "volumes")?;
+        let network = state.seen.networks.contains_key(&self.desired.network.name) && state.seen.bridge.is_some();
+        require(desired.network == Attachment::Host || network, "network")?;
+        if desired.at_removal {
+            let service = &desired.process.service;
+            require(state.seen.containers.values().all(|found| found.service != *service), "containers gone")?;
+            state.traces.remove(service);
+            state.seen.job_containers.remove(job);
+            return Ok(());
+        }
         for other in &desired.after {
             let done = state.database.jobs.get(other).is_some_and(|record| record.finished.is_some());
             require(done, "earlier job")?;
@@ -238,6 +263,15 @@ impl World {
         state.seen.job_containers.remove(job);
         state.database.jobs.insert(job.to_owned(), JobRecord { finished: Some(fingerprint), started: None });
         Ok(())
+    }
+
+    /// Switches the node off and on: the engine starts again what it is to keep running, and nothing
+    /// that was never started.
+    pub fn reboot(&self) {
+        for found in self.lock().seen.containers.values_mut().filter(|found| found.state != RunState::Created) {
+            found.state = if found.kept_running { RunState::Running } else { RunState::Exited(137) };
+            found.health = if found.kept_running { ObservedHealth::Healthy } else { ObservedHealth::Unknown };
+        }
     }
 
     /// Leaves a job half done, as a killed process does.

@@ -1,4 +1,5 @@
-//! Runs one-off jobs: a container that ends, and the record of it in the database.
+//! Runs one-off jobs: a container that ends, and the record of it in the database. At a removal
+//! there is no database any more, and nothing is recorded.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use super::adapters::Adapters;
 use super::docker::logs::LogQuery;
 use super::docker::spec;
 use super::health::{LOG_LINES, end_in_words};
+use super::mysql::Database;
 use crate::error::{Error, ErrorKind};
 use crate::model::desired::DesiredJob;
 use crate::model::fingerprint;
@@ -32,14 +34,14 @@ impl Adapters {
         let (code, why) = tokio::select! {
             code = self.engine.wait_container(name) => (Some(code?), String::new()),
             () = tokio::time::sleep(limit) => (None, format!("it did not end within {} s", limit.as_secs())),
-            lost = self.lost_container(job) => (None, format!("{lost}, which it needs, has stopped")),
+            lost = self.lost_container(job), if !job.at_removal => (None, format!("{lost}, which it needs, has stopped")),
         };
         let ended = self.engine.container(name).await?;
         let log = self.whole_log(name).await;
         self.state.write_job_log(name, &log)?;
         let failure = match (code, ended) {
             (Some(0), _) => {
-                if let Some(database) = &self.database {
+                if let Some(database) = self.records(job) {
                     database.end_job(name, &fingerprint).await?;
                 }
                 return self.engine.remove_container(name).await;
@@ -55,6 +57,11 @@ impl Adapters {
             .because_text(failure)
             .hint(format!("see its whole output: {}", self.state.job_log(name).display()))
             .detail(lines.get(last..).unwrap_or_default().join("\n")))
+    }
+
+    /// Where a job is recorded.
+    fn records(&self, job: &DesiredJob) -> Option<&Database> {
+        self.database.as_ref().filter(|_| !job.at_removal)
     }
 
     /// Waits until a container stays down that a job needs: services wait for their database for
@@ -101,7 +108,7 @@ impl Adapters {
 
     /// Records the beginning before anything happens, so that an interruption can be seen.
     async fn begin(&self, name: &str, job: &DesiredJob, fingerprint: &str) -> Result<(), Error> {
-        if let Some(database) = &self.database {
+        if let Some(database) = self.records(job) {
             database.begin_job(name, fingerprint).await?;
         }
         let body = spec::of_job(name, job, self.surroundings(&self.state.files_of(name)));

@@ -56,7 +56,7 @@ impl HostNetwork {
                 .hint("choose another `network.management.bridge` in configuration.yaml"));
         }
         // After a reboot, Docker has made the bridge, with the default MTU and without the VIP.
-        let hardware = hardware_address(network.gateway);
+        let hardware = network.hardware_address().to_vec();
         let same = mtu_of(&link) == Some(mtu) && hardware_of(&link) == Some(&hardware);
         if !same || !link.header.flags.contains(LinkFlags::Up) {
             let change = LinkUnspec::new_with_index(link.header.index).mtu(mtu).address(hardware).up().build();
@@ -214,14 +214,6 @@ fn hardware_of(link: &LinkMessage) -> Option<&Vec<u8>> {
         LinkAttribute::Address(address) => Some(address),
         _ => None,
     })
-}
-
-/// The bridge's own hardware address. Without one the kernel gives it the lowest of its ports',
-/// which changes as containers come and go: whoever has learned the old one then reaches neither
-/// the gateway nor the VIP for half a minute.
-fn hardware_address(gateway: Ipv4Addr) -> Vec<u8> {
-    // Locally administered, and another one for each subnet.
-    [0x02, 0x6f].into_iter().chain(gateway.octets()).collect()
 }
 
 fn is_bridge(link: &LinkMessage) -> bool {

@@ -238,6 +238,7 @@ impl Adapters {
                 created: found.created.clone(),
                 started: found.started.clone(),
                 restarts: found.restarts,
+                kept_running: found.kept_running,
             };
             observed.containers.insert(name.clone(), container);
         }

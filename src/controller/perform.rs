@@ -50,6 +50,7 @@ impl Adapters {
             Operation::WriteFiles { owner } => self.state.write_files(owner, self.cloud.files.of(owner)),
             Operation::CreateContainer { container } => self.create(container).await,
             Operation::StartContainer { container } => self.start(container).await,
+            Operation::KeepRunning { container } => self.engine.keep_running(container, true).await,
             Operation::ReloadContainer { container } => self.reload(container).await,
             Operation::AwaitHealth { container } => {
                 self.probes.await_health(container, self.container(container)?, health::LIMIT, progress).await
@@ -57,6 +58,8 @@ impl Adapters {
             Operation::AwaitAnswer { part } => self.await_answer(*part, progress).await,
             Operation::StopContainer { container } => {
                 let grace = desired.containers.get(container).map_or(LEFTOVER_GRACE, |wanted| wanted.stop_grace);
+                // First, so that an engine that restarts in between leaves it stopped.
+                self.engine.keep_running(container, false).await?;
                 self.engine.stop_container(container, grace).await
             }
             Operation::RemoveContainer { container } => self.engine.remove_container(container).await,
@@ -116,6 +119,7 @@ impl Adapters {
     }
 
     async fn start(&self, name: &str) -> Result<(), Error> {
+        self.engine.keep_running(name, true).await?;
         match self.engine.container(name).await?.map(|found| found.state) {
             Some(RunState::Paused) => return self.engine.unpause_container(name).await,
             // The engine's next try may be a minute away: start it now, what it lacked may be there.

@@ -164,7 +164,7 @@ pub struct Service {
     /// What the load balancer offers of it.
     #[serde(default)]
     pub frontends: BTreeMap<Name, Frontend>,
-    /// One-off commands of `octo init`.
+    /// One-off commands of `octo init`, and those of `octo rm`.
     #[serde(default)]
     pub jobs: BTreeMap<Name, Job>,
     /// Secrets beyond those that databases, message bus and identity imply.
@@ -263,6 +263,10 @@ pub struct Container {
     /// Linux capabilities, without `CAP_`; all others are dropped.
     #[serde(default)]
     pub capabilities: Vec<String>,
+    /// The AppArmor profile, on nodes that have AppArmor: `unconfined`, or a profile's name. Without
+    /// it: the engine's own, which denies mounts even to those with the capability.
+    #[serde(default)]
+    pub apparmor: Option<String>,
     /// Devices of the host, by path.
     #[serde(default)]
     pub devices: Vec<String>,
@@ -401,7 +405,7 @@ pub struct Frontend {
     pub options: Vec<String>,
 }
 
-/// A one-off command of `octo init`, in a container of its own that ends.
+/// A one-off command of `octo init` or `octo rm`, in a container of its own that ends.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Job {
@@ -417,10 +421,27 @@ pub struct Job {
     /// Whether the job runs after the service's containers are healthy, instead of before they start.
     #[serde(default)]
     pub when_running: bool,
+    /// Whether the job runs when the cloud is removed, after the service's containers are gone, and
+    /// at no other time: it takes away what they have made on the node outside of themselves. It has
+    /// to bear repetition, and to find nothing.
+    #[serde(default)]
+    pub at_removal: bool,
     /// Whether the service's containers wait for it. A job that only fills in what their first
     /// requests need can run while they start.
     #[serde(default = "yes")]
     pub holds: bool,
+    /// `name[:group]` or numeric, as for a container.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The network it lives on.
+    #[serde(default)]
+    pub network: Attachment,
+    /// Linux capabilities, as for a container.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    /// The AppArmor profile, as for a container.
+    #[serde(default)]
+    pub apparmor: Option<String>,
     /// Volumes, as for a container.
     #[serde(default)]
     pub volumes: BTreeMap<String, VolumeReference>,

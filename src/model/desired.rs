@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
-use super::catalog::{Distro, Frontend, Health, Part, SecretKind};
+use super::catalog::{Attachment, Distro, Frontend, Health, Part, SecretKind};
 use super::identity::IdentityObject;
 use super::name::Name;
 
@@ -60,7 +60,7 @@ pub struct DesiredService {
     /// The part that it plays.
     pub provides: Option<Part>,
     /// Whether it is created and held by `run` until `init` has done its work: it has databases,
-    /// jobs, a message-bus or identity user, or needs a service that has.
+    /// jobs of `init`, a message-bus or identity user, or needs a service that has.
     pub held: bool,
 }
 
@@ -92,6 +92,17 @@ pub struct DesiredNetwork {
     pub external_vip: Ipv4Addr,
     /// The MTU, if the operator has set one.
     pub mtu: Option<u16>,
+}
+
+impl DesiredNetwork {
+    /// The bridge's own hardware address. Without one the kernel gives it the lowest of its ports',
+    /// which changes as containers come and go: whoever has learned the old one then reaches neither
+    /// the gateway nor the VIP for half a minute.
+    pub fn hardware_address(&self) -> [u8; 6] {
+        let [first, second, third, fourth] = self.gateway.octets();
+        // Locally administered, and another one for each subnet.
+        [0x02, 0x6f, first, second, third, fourth]
+    }
 }
 
 /// The provider network, which a container of the cloud makes.
@@ -135,6 +146,8 @@ pub struct ProcessSpec {
     pub read_only: bool,
     /// Added capabilities; all others are dropped.
     pub capabilities: BTreeSet<String>,
+    /// The AppArmor profile; `None` is the engine's own.
+    pub apparmor: Option<String>,
     /// Devices of the host.
     pub devices: BTreeSet<String>,
     /// Memory limit in bytes.
@@ -183,8 +196,10 @@ pub struct DesiredContainer {
 /// A one-off job to have done.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DesiredJob {
-    /// The process. Its address is whatever the network gives.
+    /// The process. On the management network its address is whatever the network gives.
     pub process: ProcessSpec,
+    /// The network it lives on.
+    pub network: Attachment,
     /// Its name in the catalog.
     pub job: Name,
     /// Full names of the jobs that must have ended before.
@@ -193,6 +208,8 @@ pub struct DesiredJob {
     pub fills: BTreeSet<Name>,
     /// Whether it runs when the service's containers are healthy, instead of before they start.
     pub when_running: bool,
+    /// Whether it runs when the cloud is removed, and at no other time.
+    pub at_removal: bool,
     /// Whether the service's containers wait for it.
     pub holds: bool,
     /// Seconds that it may take.

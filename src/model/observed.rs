@@ -177,6 +177,9 @@ pub struct ObservedContainer {
     pub started: Option<String>,
     /// How often the engine has restarted it.
     pub restarts: u64,
+    /// Whether the engine starts it again whenever it has ended, also after a restart of its own
+    /// and of the node.
+    pub kept_running: bool,
     /// Whether its network interface is certainly not on the management bridge any more: somebody
     /// has removed the bridge under the running container.
     pub detached: bool,

@@ -55,8 +55,13 @@ pub enum Operation {
         /// Its name.
         container: String,
     },
-    /// Starts a container (or continues a paused one).
+    /// Starts a container (or continues a paused one), and has the engine keep it running.
     StartContainer {
+        /// Its name.
+        container: String,
+    },
+    /// Has the engine start a running container again whenever it ends, until it is stopped.
+    KeepRunning {
         /// Its name.
         container: String,
     },
@@ -75,7 +80,7 @@ pub enum Operation {
         /// The part.
         part: Part,
     },
-    /// Stops a container gracefully.
+    /// Stops a container gracefully, and has the engine not start it again.
     StopContainer {
         /// Its name.
         container: String,
@@ -115,7 +120,8 @@ pub enum Operation {
         /// The service whose user it is.
         user: Name,
     },
-    /// Runs a job to its end, or waits for the one that runs, and records it.
+    /// Runs a job to its end, or waits for the one that runs. It is recorded, unless it is one of the
+    /// removal.
     RunJob {
         /// Its full name.
         job: String,
@@ -172,6 +178,7 @@ impl fmt::Display for Operation {
             Self::WriteFiles { owner } => write!(formatter, "write files of {owner}"),
             Self::CreateContainer { container } => write!(formatter, "create container {container}"),
             Self::StartContainer { container } => write!(formatter, "start {container}"),
+            Self::KeepRunning { container } => write!(formatter, "keep {container} running"),
             Self::ReloadContainer { container } => write!(formatter, "reload {container}"),
             Self::AwaitHealth { container } => write!(formatter, "wait for {container}"),
             Self::AwaitAnswer { part } => write!(formatter, "wait for an answer of the {}", part.words()),

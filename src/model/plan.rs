@@ -33,6 +33,8 @@ pub struct Plan {
     pub nodes: Vec<Node>,
     /// What a person should know: what was left out and why, what comes next.
     pub notes: Vec<String>,
+    /// What is left out for good, and why: when the rest is done no plan knows of it any more.
+    pub left_out: Vec<String>,
     /// Why the plan may not be carried out at all.
     pub obstacles: Vec<Obstacle>,
 }
@@ -62,6 +64,11 @@ impl Plan {
         let id = NodeId(self.nodes.len());
         self.nodes.push(Node { id, operation, cause: cause.into(), after: after.into_iter().collect() });
         id
+    }
+
+    /// All that a person should know of it.
+    pub fn remarks(&self) -> impl Iterator<Item = &String> {
+        self.left_out.iter().chain(&self.notes)
     }
 
     /// The operations that destroy what cannot be made again, for somebody to agree to.
@@ -108,7 +115,7 @@ impl fmt::Display for Plan {
             }
             writeln!(formatter)?;
         }
-        for note in &self.notes {
+        for note in self.remarks() {
             writeln!(formatter, "note: {note}")?;
         }
         Ok(())

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 
 use super::address;
 use super::catalog::{Attachment, Catalog, Container, Distro, File, Health, Image, Job, Part, SecretKind, Service};
+use super::demo;
 use super::desired::{
     Access, Desired, DesiredContainer, DesiredFrontend, DesiredImage, DesiredJob, DesiredNetwork, DesiredProvider,
     DesiredService, DesiredVolume, ProcessSpec,
@@ -43,11 +44,13 @@ pub fn enabled(settings: &Settings, catalog: &Catalog) -> BTreeSet<Name> {
     enabled
 }
 
-/// The images of some services, with their parents and with those that help to build them.
+/// The images of some services and that of instances, with their parents and with those that help
+/// to build them.
 pub fn images_of(services: &BTreeSet<Name>, catalog: &Catalog) -> BTreeSet<Name> {
     let mut images = BTreeSet::new();
     let mut open: Vec<&Name> =
         services.iter().filter_map(|name| catalog.services.get(name)).map(|service| &service.image).collect();
+    open.extend(catalog.images.get_key_value(demo::IMAGE).map(|(name, _)| name));
     while let Some(name) = open.pop() {
         if let Some(image) = catalog.images.get(name)
             && images.insert(name.clone())
@@ -151,7 +154,8 @@ impl<'a> Resolver<'a> {
             }
             for (job_name, job) in &service.jobs {
                 let mut process = self.job_process(name, service, job_name, job);
-                process.log_address.clone_from(&log_address);
+                // At a removal there is no log collector any more.
+                process.log_address = log_address.clone().filter(|_| !job.at_removal);
                 desired.jobs.insert(self.full_name(name, job_name), self.job(name, job_name, job, process));
             }
             desired.databases.extend(service.databases.iter().map(|database| (database.clone(), (*name).clone())));
@@ -234,7 +238,7 @@ impl<'a> Resolver<'a> {
                 let mut needs: BTreeSet<Name> = service.needs.iter().cloned().collect();
                 needs.extend(collector.filter(|collector| collector != name).cloned());
                 let held = !service.databases.is_empty()
-                    || !service.jobs.is_empty()
+                    || service.jobs.values().any(|job| !job.at_removal)
                     || service.message_bus
                     || service.identity.as_ref().is_some_and(|identity| identity.user.is_some());
                 let desired = DesiredService { image: service.image.clone(), needs, provides: service.provides, held };
@@ -268,6 +272,7 @@ impl<'a> Resolver<'a> {
             tmpfs: BTreeMap::new(),
             read_only: true,
             capabilities: BTreeSet::new(),
+            apparmor: None,
             devices: BTreeSet::new(),
             memory: bytes(&self.settings.limits.memory).unwrap_or(1 << 30),
             pids: self.settings.limits.pids,
@@ -302,6 +307,7 @@ impl<'a> Resolver<'a> {
         process.tmpfs.clone_from(&container.tmpfs);
         process.read_only = container.read_only;
         process.capabilities = container.capabilities.iter().cloned().collect();
+        process.apparmor.clone_from(&container.apparmor);
         process.devices = container.devices.iter().cloned().collect();
         process.init = container.init;
         process.engine_socket.clone_from(&container.engine_socket);
@@ -317,19 +323,24 @@ impl<'a> Resolver<'a> {
     fn job_process(&self, name: &Name, service: &Service, job_name: &Name, job: &Job) -> ProcessSpec {
         let files = files_of(service, None, Some(job_name)).into_keys().collect();
         let mut process = self.process(name, service, &job.command, &files);
+        process.user.clone_from(&job.user);
         process.volumes = self.volumes(name, &job.volumes);
         process.tmpfs.clone_from(&job.tmpfs);
+        process.capabilities = job.capabilities.iter().cloned().collect();
+        process.apparmor.clone_from(&job.apparmor);
         process
     }
 
     fn job(&self, service: &Name, name: &Name, job: &Job, process: ProcessSpec) -> DesiredJob {
         DesiredJob {
             process,
+            network: job.network,
             job: name.clone(),
             after: job.after.iter().map(|other| self.full_name(service, other)).collect(),
             fills: job.fills.iter().cloned().collect(),
             when_running: job.when_running,
-            holds: job.holds && !job.when_running,
+            at_removal: job.at_removal,
+            holds: job.holds && !job.when_running && !job.at_removal,
             timeout: job.timeout,
         }
     }
@@ -363,9 +374,9 @@ impl<'a> Resolver<'a> {
     }
 
     /// What a container on the host network listens on: the load balancer on the VIPs, others on
-    /// every address.
+    /// every address. One without ports does not listen.
     fn host_ports(&self, service: &Service, container: &Container, desired: &Desired) -> BTreeSet<(Ipv4Addr, u16)> {
-        if container.network != Attachment::Host {
+        if container.network != Attachment::Host || container.ports.is_empty() {
             return BTreeSet::new();
         }
         if service.provides != Some(Part::LoadBalancer) {

@@ -59,7 +59,7 @@ impl Default for Settings {
             region: "RegionOne".to_owned(),
             release: "2026.1".to_owned(),
             include: Vec::new(),
-            profile: Name::fixed("minimal"),
+            profile: Name::fixed("standard"),
             services: Vec::new(),
             base: Base::default(),
             build: Build::default(),

@@ -173,6 +173,7 @@ fn present(name: &str, wanted: &DesiredContainer, found: &ObservedContainer, hel
         Condition::Fine if found.files_digest != wanted.files_digest => {
             Condition::Waiting("files changed since it read them".to_owned())
         }
+        Condition::Fine if !found.kept_running => Condition::Waiting("stays stopped after a reboot".to_owned()),
         other => other,
     };
     ContainerStatus {
@@ -266,6 +267,7 @@ mod tests {
             created: "2026-11-20T10:00:00Z".to_owned(),
             started: None,
             restarts: 0,
+            kept_running: true,
             detached: false,
         }
     }

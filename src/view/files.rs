@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::model::address;
 use crate::model::bundle::Bundle;
 use crate::model::catalog::{Catalog, File, Mode, Part, Service};
 use crate::model::desired::Desired;
@@ -172,7 +171,12 @@ impl Renderer<'_> {
                 "internal_name": network.internal_vip.to_string(),
                 "external_name": settings.network.external_name.clone().unwrap_or_else(|| network.external_vip.to_string()),
             },
-            "management": {"subnet": network.subnet.to_string(), "gateway": address::gateway(network.subnet)},
+            "management": {
+                "subnet": network.subnet.to_string(),
+                "gateway": network.gateway,
+                "bridge": network.bridge,
+                "hardware_address": network.hardware_address().map(|byte| format!("{byte:02x}")).join(":"),
+            },
             "provider": self.provider(),
             "backends": self.backends(),
             "config": self.config(name, service),

@@ -4,11 +4,13 @@
 use serde_json::{Value, json};
 
 use crate::error::Error;
+use crate::model::demo;
 use crate::model::doctor::{Finding, Level};
 use crate::model::log::Line;
 use crate::model::plan::Plan;
 use crate::model::status::Status;
 use crate::model::summary::Summary;
+use crate::model::verify;
 
 /// The version of all documents.
 pub const VERSION: u32 = 1;
@@ -39,7 +41,7 @@ pub fn plan(plan: &Plan, verb: &str) -> Value {
         "verb": verb,
         "empty": plan.is_empty(),
         "operations": operations,
-        "notes": plan.notes,
+        "notes": plan.remarks().collect::<Vec<_>>(),
         "obstacles": plan.obstacles,
     });
     document("plan", body)
@@ -77,6 +79,44 @@ pub fn summary(summary: &Summary) -> Value {
     document("summary", body)
 }
 
+/// What the demo has made or removed.
+pub fn demo(report: &demo::Report) -> Value {
+    let body = json!({
+        "removal": report.removal,
+        "changed": report.changes() > 0,
+        "complete": report.in_use().next().is_none(),
+        "objects": report.items,
+        "seconds": report.elapsed.as_secs_f64(),
+        "notes": report.notes,
+    });
+    document("demo", body)
+}
+
+/// What a verification has found, with the error that ended it.
+pub fn verify(report: &verify::Report, failure: Option<&Error>) -> Value {
+    let steps: Vec<Value> = report
+        .steps
+        .iter()
+        .map(|step| {
+            json!({
+                "name": step.name,
+                "result": step.result,
+                "seconds": step.elapsed.as_secs_f64(),
+                "detail": step.detail,
+            })
+        })
+        .collect();
+    let body = json!({
+        "passed": failure.is_none() && report.passed(),
+        "exit_code": failure.map_or(0, |error| error.kind.exit_code()),
+        "steps": steps,
+        "left_out": report.left_out,
+        "seconds": report.elapsed.as_secs_f64(),
+        "error": failure.map(error_fields),
+    });
+    document("verify", body)
+}
+
 /// A line of a log. Many follow each other, one on each line of the output.
 pub fn log_line(line: &Line) -> Value {
     let time = line.time.map(|time| time.to_string());
@@ -85,15 +125,18 @@ pub fn log_line(line: &Line) -> Value {
 
 /// An error.
 pub fn error(error: &Error) -> Value {
-    let body = json!({
+    document("error", error_fields(error))
+}
+
+fn error_fields(error: &Error) -> Value {
+    json!({
         "error": error.kind.as_str(),
         "exit_code": error.kind.exit_code(),
         "message": error.message,
         "causes": error.causes,
         "hints": error.hints,
         "detail": error.detail,
-    });
-    document("error", body)
+    })
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use octo::controller::cloud::Cloud;
 use octo::controller::port::{ImageBuilder, Observe, Perform};
 use octo::error::{Error, ErrorKind};
 use octo::model::base::{BaseFacts, choose_base};
-use octo::model::catalog::{Catalog, Distro, Health};
-use octo::model::desired::{Access, Desired, DesiredContainer, DesiredProvider, DesiredVolume};
+use octo::model::catalog::{Attachment, Catalog, Distro, Health};
+use octo::model::desired::{Access, Desired, DesiredContainer, DesiredProvider, DesiredService, DesiredVolume};
 use octo::model::fingerprint;
 use octo::model::observed::{JobRecord, Observed, ObservedHealth, Reached, RunState};
 use octo::model::operation::Operation;
@@ -291,4 +291,34 @@ async fn jobs_are_recorded_awaited_and_explained() {
     let error = run(&slow).await.unwrap_err();
     assert!(error.to_string().contains("did not end within 1 s"), "{error}");
     assert!(adapters.engine.container(&slow).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn jobs_of_the_removal_need_nothing_of_the_cloud() {
+    let scene = Scene::new().await;
+    let mut cloud = scene.cloud();
+    // Both are gone by then: nobody listens, and what the service needs has no container.
+    cloud.desired.access.database = Some(("test".parse().unwrap(), "127.0.0.1:1".to_owned()));
+    cloud.secrets.insert("test.root", super::mysql::ROOT.to_owned().into());
+    let mut needed = scene.container("sleep 60", 50);
+    needed.process.service = "needed".parse().unwrap();
+    cloud.desired.containers.insert(scene.name("needed"), needed);
+    let (image, needs) = ("busybox".parse().unwrap(), ["needed".parse().unwrap()].into());
+    let service = DesiredService { image, needs, provides: None, held: false };
+    cloud.desired.services.insert("test".parse().unwrap(), service);
+    let (good, bad) = (scene.name("good"), scene.name("bad"));
+    // Longer than any other job would go on without what its service needs.
+    for (name, script) in [(&good, "sleep 6; echo swept"), (&bad, "echo cannot sweep; exit 3")] {
+        let mut job = scene.job(script);
+        (job.at_removal, job.network) = (true, Attachment::Host);
+        cloud.desired.jobs.insert(name.clone(), job);
+    }
+    let adapters = scene.adapters(cloud);
+    let run = async |job: &String| adapters.perform(&Operation::RunJob { job: job.clone() }, &|_| {}).await;
+    run(&good).await.unwrap();
+    assert_eq!(std::fs::read_to_string(adapters.state.job_log(&good)).unwrap(), "swept");
+    let error = run(&bad).await.unwrap_err();
+    assert!(error.to_string().contains("exit code 3"), "{error}");
+    assert_eq!(error.detail.as_deref(), Some("cannot sweep"));
+    assert!(scene.engine.inventory(&scene.cloud).await.unwrap().containers.is_empty());
 }

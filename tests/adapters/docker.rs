@@ -9,6 +9,7 @@ use octo::controller::docker::logs::LogQuery;
 use octo::controller::docker::spec::{Surroundings, of_container, of_job};
 use octo::controller::netlink::HostNetwork;
 use octo::error::ErrorKind;
+use octo::model::catalog::Attachment;
 use octo::model::desired::{DesiredContainer, DesiredJob};
 use octo::model::fingerprint;
 use octo::model::observed::RunState;
@@ -78,7 +79,8 @@ async fn containers_get_the_least_privilege() {
     scene.engine.create_volume(&scene.cloud, &scene.node, &"test".parse().unwrap(), &scene.name("data")).await.unwrap();
     std::fs::create_dir_all(scene.directory.path().join("etc/test")).unwrap();
     std::fs::write(scene.directory.path().join("etc/test/test.conf"), "written by octo").unwrap();
-    let script = "touch /data/x || exit 3; touch /etc/test/x && exit 4; touch /x && exit 5; touch /run/x || exit 6; \
+    // Through one stream: the engine keeps the order of lines within one only.
+    let script = "exec 2>&1; touch /data/x || exit 3; touch /etc/test/x && exit 4; touch /x && exit 5; touch /run/x || exit 6; \
                   cat /etc/test/test.conf; echo; hostname; sleep 60";
     let mut desired = scene.container(script, 77);
     desired.process.volumes.insert("/data".into(), scene.name("data"));
@@ -135,6 +137,30 @@ async fn containers_get_the_least_privilege() {
 }
 
 #[tokio::test]
+async fn a_container_is_started_again_from_its_start_to_its_stop() {
+    let scene = Scene::new().await.with_network().await;
+    let name = scene.name("main");
+    let kept = async || scene.engine.container(&name).await.unwrap().unwrap().kept_running;
+    scene.create(&name, &scene.container("sleep 60", 21)).await.unwrap();
+    assert!(!kept().await, "what was never started is not started by the engine either");
+    for keep in [true, false] {
+        for _ in 0..2 {
+            scene.engine.keep_running(&name, keep).await.unwrap();
+            assert_eq!(kept().await, keep);
+        }
+        if keep {
+            scene.engine.start_container(&name).await.unwrap();
+        }
+    }
+    let limits = scene.inspect(&name).await.host_config.unwrap();
+    assert_eq!((limits.memory, limits.pids_limit), (Some(64 << 20), Some(32)), "the limits are as they were");
+    scene.engine.keep_running(&name, true).await.unwrap();
+    scene.engine.remove_container(&name).await.unwrap();
+    scene.engine.keep_running(&name, false).await.expect("what is not there is not started again");
+    scene.engine.keep_running(&name, true).await.unwrap_err();
+}
+
+#[tokio::test]
 async fn jobs_end_with_a_code_and_stay_off_planned_addresses() {
     let scene = Scene::new().await.with_network().await;
     let name = scene.name("sync");
@@ -147,6 +173,37 @@ async fn jobs_end_with_a_code_and_stay_off_planned_addresses() {
     let planned = (2..240).any(|last| lines.contains(&format!("inet {}/", scene.address(last))));
     assert!(lines.contains("inet ") && !planned, "outside {range}: {lines}");
     scene.engine.remove_container(&name).await.unwrap();
+}
+
+#[tokio::test]
+async fn jobs_on_the_host_s_network_have_no_capability_but_their_own() {
+    let scene = Scene::new().await.with_network().await;
+    let made = format!("{}-made", scene.cloud);
+    let script =
+        format!("ip link show {} && ip link add {made} type bridge && ip link delete {made}", scene.network.bridge);
+    let mut desired = scene.job(&script);
+    desired.network = Attachment::Host;
+    desired.process.user = Some("0:7".to_owned());
+    desired.process.apparmor = Some("unconfined".to_owned());
+    for capable in [false, true] {
+        let name = scene.name(if capable { "capable" } else { "incapable" });
+        if capable {
+            desired.process.capabilities.insert("NET_ADMIN".into());
+        }
+        scene.create_job(&name, &desired).await.unwrap();
+        scene.engine.start_container(&name).await.unwrap();
+        let code = scene.engine.wait_container(&name).await.unwrap();
+        let said = scene.engine.last_lines(&name, 20).await.join("\n");
+        assert!(said.contains(&scene.network.bridge), "it is on the host's network: {said}");
+        assert_eq!(code == 0, capable, "{said}");
+        let found = scene.inspect(&name).await;
+        assert_eq!(found.config.unwrap().user.as_deref(), Some("0:7"));
+        let host = found.host_config.unwrap();
+        assert_eq!((host.network_mode.as_deref(), host.privileged), (Some("host"), Some(false)));
+        let options = ["no-new-privileges", "apparmor=unconfined"].map(str::to_owned).to_vec();
+        assert_eq!(host.security_opt, Some(options));
+        scene.engine.remove_container(&name).await.unwrap();
+    }
 }
 
 #[tokio::test]

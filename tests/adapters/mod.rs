@@ -2,6 +2,8 @@
 
 mod cloud;
 mod docker;
+mod double;
 mod mysql;
 mod netlink;
+mod openstack;
 mod scene;

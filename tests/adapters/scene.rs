@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use futures_util::StreamExt;
 use octo::controller::docker::{DEFAULT_ENDPOINT, Engine};
 use octo::controller::netlink::HostNetwork;
-use octo::model::catalog::Health;
+use octo::model::catalog::{Attachment, Health};
 use octo::model::desired::{DesiredContainer, DesiredJob, DesiredNetwork, ProcessSpec};
 use octo::model::name::Name;
 
@@ -85,6 +85,7 @@ impl Scene {
             tmpfs: BTreeMap::new(),
             read_only: true,
             capabilities: BTreeSet::new(),
+            apparmor: None,
             devices: BTreeSet::new(),
             memory: 64 << 20,
             pids: 32,
@@ -117,10 +118,12 @@ impl Scene {
     pub fn job(&self, script: &str) -> DesiredJob {
         DesiredJob {
             process: self.process(script),
+            network: Attachment::Management,
             job: "sync".parse().unwrap(),
             after: BTreeSet::new(),
             fills: BTreeSet::new(),
             when_running: false,
+            at_removal: false,
             holds: true,
             timeout: 30,
         }

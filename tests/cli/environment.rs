@@ -6,7 +6,7 @@ use assert_cmd::Command;
 use tempfile::TempDir;
 
 /// A catalog with nothing in it, so that no change of the real one is felt here.
-const CATALOG: &str = "profiles: {minimal: []}\n";
+const CATALOG: &str = "profiles: {standard: []}\n";
 
 /// Temporary directories, and an engine that is not there.
 pub struct Environment {

@@ -3,7 +3,7 @@
 use super::environment::Environment;
 
 /// The verbs, as the help lists them; `man` is there and not listed.
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 19] = [
     "up",
     "build",
     "run",
@@ -17,6 +17,8 @@ const VERBS: [&str; 17] = [
     "doctor",
     "openrc",
     "exec",
+    "demo",
+    "verify",
     "config",
     "new",
     "completions",

@@ -19,6 +19,9 @@ fn without_an_engine_every_verb_says_so() {
         &["status"],
         &["logs"],
         &["exec", "keystone", "--", "true"],
+        &["demo"],
+        &["demo", "--remove"],
+        &["verify"],
     ] {
         let ran = environment.octo(arguments);
         assert_eq!(ran.code, 4, "{arguments:?}: {}", ran.stderr);
@@ -106,6 +109,8 @@ fn choices_that_a_verb_does_not_take_are_refused() {
         (&["logs", "--since", "soon"], "octo logs --since 10m"),
         (&["run", "Keystone"], "try '--help'"),
         (&["exec", "keystone"], "try '--help'"),
+        (&["demo", "--remove", "--key-file", "key"], "try '--help'"),
+        (&["verify", "nova"], "try '--help'"),
     ] {
         let ran = environment.octo(arguments);
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}");

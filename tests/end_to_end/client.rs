@@ -10,10 +10,10 @@ use super::lab::{Finished, Lab};
 
 const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/end_to_end/requirements.txt");
 
-/// The client's program; installed at the first call of a machine.
-fn program() -> &'static PathBuf {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
+/// The Python environment of the tests; installed at the first call of a machine.
+pub fn environment() -> &'static PathBuf {
+    static ENVIRONMENT: OnceLock<PathBuf> = OnceLock::new();
+    ENVIRONMENT.get_or_init(|| {
         let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("client");
         let done = venv.join("requirements.txt");
         let wanted = std::fs::read(REQUIREMENTS).unwrap();
@@ -22,7 +22,7 @@ fn program() -> &'static PathBuf {
             step(Command::new(venv.join("bin/pip")).args(["install", "--quiet", "--requirement", REQUIREMENTS]));
             std::fs::copy(REQUIREMENTS, done).unwrap();
         }
-        venv.join("bin/openstack")
+        venv
     })
 }
 
@@ -34,7 +34,7 @@ fn step(command: &mut Command) {
 impl Lab {
     /// Runs the client as a user of this cloud would: with what `openrc` exports, and no more.
     pub fn openstack(&self, arguments: &[&str]) -> Finished {
-        let mut command = Command::new(program());
+        let mut command = Command::new(environment().join("bin/openstack"));
         command
             .args(arguments)
             .env_clear()

@@ -27,7 +27,7 @@ impl Lab {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         std::fs::create_dir_all(&directory).unwrap();
         let lab = Self { name, directory, vip };
-        lab.configure(subnet, further);
+        lab.configure("minimal", subnet, "", further);
         if !lab.state().join("secrets.json").exists() {
             lab.purge();
         }
@@ -56,13 +56,20 @@ impl Lab {
     pub fn fresh(name: &'static str, subnet: &str, vip: &'static str, further: &str) -> Self {
         let lab = Self::new(name, subnet, vip, "");
         lab.remove();
-        lab.configure(subnet, further);
+        lab.configure("minimal", subnet, "", further);
         lab
     }
 
-    fn configure(&self, subnet: &str, further: &str) {
+    /// A cloud with the standard profile, and the host's address on its provider network.
+    pub fn standard(name: &'static str, subnet: &str, vip: &'static str, provider: &str) -> Self {
+        let lab = Self::new(name, subnet, vip, "");
+        lab.configure("standard", subnet, &format!(", provider: {{address: {provider}}}"), "");
+        lab
+    }
+
+    fn configure(&self, profile: &str, subnet: &str, network: &str, further: &str) {
         let text = format!(
-            "cloud: {}\nnetwork: {{management: {{subnet: {subnet}}}, external_vip: {}}}\nlogging: {{directory: {}}}\n{further}",
+            "cloud: {}\nprofile: {profile}\nnetwork: {{management: {{subnet: {subnet}}}, external_vip: {}{network}}}\nlogging: {{directory: {}}}\n{further}",
             self.name,
             self.vip,
             self.logs().display()
@@ -113,16 +120,7 @@ impl Lab {
 
     /// What `openrc` exports.
     pub fn openrc(&self) -> BTreeMap<String, String> {
-        let text = self.run(&["openrc"]).succeeds().out;
-        // A shell undoes the quoting, as it does for a person.
-        let script = format!("set -a; {text}\nenv | grep ^OS_");
-        let output = Command::new("bash").arg("-c").arg(script).env_clear().output().unwrap();
-        let lines = String::from_utf8(output.stdout).unwrap();
-        lines
-            .lines()
-            .filter_map(|line| line.split_once('='))
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect()
+        exported(&self.run(&["openrc"]).succeeds().out)
     }
 
     /// The cloud's containers: name -> `id started-at restarts`.
@@ -151,6 +149,19 @@ fn fence() {
         let added = Command::new("ip").args(["route", "add", "unreachable", RANGE]).output().unwrap();
         assert!(added.status.success(), "{}", String::from_utf8_lossy(&added.stderr));
     }
+}
+
+/// What the text that `openrc` prints exports.
+pub fn exported(text: &str) -> BTreeMap<String, String> {
+    // A shell undoes the quoting, as it does for a person.
+    let script = format!("set -a; {text}\nenv | grep ^OS_");
+    let output = Command::new("bash").arg("-c").arg(script).env_clear().output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// A command that has ended.

@@ -22,6 +22,13 @@ mod privilege;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]
+mod restart;
+#[cfg(test)]
 mod secrets;
+#[cfg(test)]
+#[path = "../hosts/simulated.rs"]
+mod simulated;
+#[cfg(test)]
+mod standard;
 #[cfg(test)]
 mod teardown;

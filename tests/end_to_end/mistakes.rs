@@ -30,7 +30,7 @@ fn a_port_that_is_taken_is_told_with_its_holder() {
 #[test]
 fn mistakes_in_yaml_change_nothing() {
     let lab = Lab::fresh("e2e-bad", "10.213.6.0/24", "127.0.13.6", "haproxi: {}\nlimits: {memory: lots}\n");
-    let finished = lab.run(&["up"]).exits_with(3).says("haproxi").says("configuration.yaml:4");
+    let finished = lab.run(&["up"]).exits_with(3).says("haproxi").says("configuration.yaml:5");
     assert!(finished.all().contains("limits") || finished.all().contains("lots"), "{}", finished.all());
     assert!(!lab.state().exists(), "something was written");
     assert!(lab.containers().is_empty());

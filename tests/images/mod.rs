@@ -2,5 +2,6 @@
 
 mod bootstrap;
 mod build;
-mod engine;
+pub mod engine;
+mod instance;
 mod recipes;

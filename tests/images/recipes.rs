@@ -38,11 +38,13 @@ fn bundle() -> Bundle {
         }
     }
     let mut bundle = Bundle::default();
-    walk(&Path::new(ROOT).join("dockerfiles"), &mut bundle);
+    for directory in ["dockerfiles", "drivers/nova-docker/nova"] {
+        walk(&Path::new(ROOT).join(directory), &mut bundle);
+    }
     bundle
 }
 
-fn rendered(distro: Distro, base: &str) -> BTreeMap<Name, RenderedImage> {
+pub fn rendered(distro: Distro, base: &str) -> BTreeMap<Name, RenderedImage> {
     let catalog = catalog();
     let all = catalog.images.keys().cloned().collect();
     render_images("2026.1", &catalog, &all, distro, base, &bundle()).unwrap()
@@ -93,7 +95,7 @@ fn the_shipped_recipes_do_nothing_that_no_recipe_may() {
 const PARALLEL: usize = 3;
 
 /// Builds all images, each after what it stands on; what most others wait for goes first.
-async fn build_all(builder: &Builder, images: &BTreeMap<Name, RenderedImage>) {
+pub async fn build_all(builder: &Builder, images: &BTreeMap<Name, RenderedImage>) {
     let mut left: Vec<&RenderedImage> = images.values().collect();
     left.sort_by_key(|image| std::cmp::Reverse(waiting_for(&image.name, images)));
     let (mut done, mut running) = (BTreeSet::new(), FuturesUnordered::new());
@@ -118,7 +120,7 @@ fn waiting_for(name: &Name, images: &BTreeMap<Name, RenderedImage>) -> usize {
 }
 
 /// Puts a test's own names on images, so that nothing of a real cloud is touched.
-fn renamed(engine: &Engine, images: BTreeMap<Name, RenderedImage>) -> BTreeMap<Name, RenderedImage> {
+pub fn renamed(engine: &Engine, images: BTreeMap<Name, RenderedImage>) -> BTreeMap<Name, RenderedImage> {
     let tags: Vec<(String, String)> =
         images.values().map(|image| (image.tag.clone(), format!("{}:{}", engine.prefix, image.name))).collect();
     images
@@ -214,7 +216,7 @@ async fn centos_recipes_are_built_to_the_end_on_a_stand_in() {
 
 /// What proves that an image works: its programs are found, load what they need, and can do so as
 /// its user on a root that nobody can write to.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 13] = [
     (
         "keystone",
         "keystone-manage --version && uwsgi --version && python3 -c 'import keystone.wsgi, pymysql, memcache'",
@@ -227,4 +229,17 @@ const PROGRAMS: [(&str, &str); 8] = [
     ("memcached", "memcached -V"),
     ("haproxy", "haproxy -v"),
     ("rsyslog", "rsyslogd -v"),
+    ("openvswitch", "ovsdb-server --version && ovs-vswitchd --version && setpriv --version && ip -V"),
+    ("ovn", "ovn-northd --version && ovn-controller --version && ovsdb-server --version"),
+    (
+        "neutron",
+        "neutron-ovn-agent --version && uwsgi --version && haproxy -v && ovsdb-client --version && ip -V \
+         && python3 -c 'import neutron.wsgi, pymysql'",
+    ),
+    (
+        "nova",
+        "nova-manage --version && nova-compute --version && uwsgi --version && setpriv --version \
+         && python3 -c 'import docker, nova.virt.docker, pymysql'",
+    ),
+    ("horizon", "uwsgi --version && test -e /opt/horizon/static/dashboard && python3 -c 'import openstack_dashboard'"),
 ];

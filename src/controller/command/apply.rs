@@ -69,8 +69,13 @@ pub async fn apply(context: &Context, undertaking: &Undertaking<'_>) -> Result<S
     for round in 0..ROUNDS {
         let plan = plan_now(context, undertaking).await?;
         refuse_obstacles(&plan, undertaking.verb)?;
+        for remark in &plan.left_out {
+            if !summary.notes.contains(remark) {
+                summary.notes.push(remark.clone());
+            }
+        }
         if plan.is_empty() {
-            summary.notes = plan.notes;
+            summary.notes.extend(plan.notes);
             summary.elapsed = begun.elapsed();
             return Ok(summary);
         }

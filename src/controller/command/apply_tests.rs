@@ -57,6 +57,7 @@ fn make_both(observed: &Observed) -> Plan {
     let missing = ["a", "b"].into_iter().find(|volume| !observed.volumes.contains(*volume));
     if let Some(volume) = missing {
         plan.add(Operation::CreateVolume { volume: volume.to_owned() }, "absent", []);
+        plan.left_out.push("nothing was found for c".to_owned());
     } else {
         plan.notes.push("both are there".to_owned());
     }
@@ -115,7 +116,7 @@ async fn goes_on_until_nothing_is_left_to_do() {
     let (context, world) = (context("up", false, None).0, holding(&[]));
     let summary = go(&context, &world, &make_both, &NoPreflight).await.unwrap();
     assert_eq!(summary.done, ["create volume a", "create volume b"]);
-    assert_eq!(summary.notes, ["both are there"]);
+    assert_eq!(summary.notes, ["nothing was found for c", "both are there"], "each once");
 }
 
 #[tokio::test]

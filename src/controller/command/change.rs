@@ -1,5 +1,8 @@
 //! The verbs that change a cloud: `build`, `run`, `init`, `up`, `stop`, `start`, `rm`.
 
+use std::sync::Arc;
+
+use crate::controller::cloud::Cloud;
 use crate::controller::command::apply::{NoPreflight, Preflight, Undertaking, apply};
 use crate::controller::command::preflight::MachinePreflight;
 use crate::controller::command::{DONE, select};
@@ -7,6 +10,7 @@ use crate::controller::context::Context;
 use crate::controller::docker::Engine;
 use crate::controller::load::Loaded;
 use crate::controller::state::State;
+use crate::controller::wiring::World;
 use crate::controller::{progress, wiring};
 use crate::error::{Error, ErrorKind};
 use crate::model::base::BaseChoice;
@@ -45,7 +49,6 @@ async fn reach(
     engine: &Engine,
     state: &State,
 ) -> Result<Summary, Error> {
-    let parallelism = wiring::parallelism(&loaded.settings);
     let prepared = async {
         let cloud = wiring::cloud(context, loaded, engine).await?;
         let world = wiring::world(&cloud, engine)?;
@@ -56,12 +59,25 @@ async fn reach(
         () = context.cancel.cancelled() => return Err(Error::new(ErrorKind::Cancelled, "stopped before anything was changed")),
     };
     select::known(services_of(goal), &cloud.desired)?;
-    if matches!(goal, Goal::Build { .. } | Goal::Up) && state.base()?.as_ref() != Some(&cloud.base) {
+    undertake(goal, context, &cloud, world, engine, state).await
+}
+
+/// Reaches a goal of a cloud that is assembled already. Whoever calls holds the deploy lock.
+pub async fn undertake(
+    goal: &Goal,
+    context: &Context,
+    cloud: &Arc<Cloud>,
+    world: World,
+    engine: &Engine,
+    state: &State,
+) -> Result<Summary, Error> {
+    if matches!(goal, Goal::Build { .. } | Goal::Image { .. } | Goal::Up) && state.base()?.as_ref() != Some(&cloud.base)
+    {
         let BaseChoice { distro, reason, .. } = &cloud.base;
         context.output.say(&format!("images stand on {}: {reason}\n", distro.as_str()));
         state.record_base(&cloud.base)?;
     }
-    let on_machine = MachinePreflight { endpoint: wiring::endpoint(context), engine, cloud: &cloud };
+    let on_machine = MachinePreflight { endpoint: wiring::endpoint(context), engine, cloud };
     let preflight: &dyn Preflight = match goal {
         Goal::Stop { .. } | Goal::Remove { .. } => &NoPreflight,
         _ => &on_machine,
@@ -73,7 +89,7 @@ async fn reach(
         perform: world.perform,
         preflight,
         reporter: progress::reporter(&context.output),
-        parallelism,
+        parallelism: wiring::parallelism(&cloud.settings),
     };
     apply(context, &undertaking).await
 }
@@ -84,7 +100,7 @@ pub fn services_of(goal: &Goal) -> &[Name] {
         Goal::Build { services } | Goal::Run { services } | Goal::Stop { services } | Goal::Start { services } => {
             services
         }
-        Goal::Init | Goal::Up | Goal::Remove { .. } => &[],
+        Goal::Image { .. } | Goal::Init | Goal::Up | Goal::Remove { .. } => &[],
     }
 }
 

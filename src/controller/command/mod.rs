@@ -4,8 +4,10 @@ pub mod apply;
 pub mod change;
 pub mod completions;
 pub mod config;
+pub mod demo;
 pub mod doctor;
 pub mod exec;
+pub mod instance;
 pub mod logs;
 pub mod man;
 pub mod new;
@@ -14,6 +16,7 @@ pub mod plan;
 pub mod preflight;
 pub mod select;
 pub mod status;
+pub mod verify;
 
 use super::context::Context;
 use crate::cli::{NoArgs, Verb};
@@ -41,6 +44,9 @@ pub async fn run(verb: Verb, context: &Context) -> Result<u8, Error> {
         Verb::Doctor(args) => until_cancelled(doctor::run(args, context), context).await,
         Verb::Openrc(args) => until_cancelled(openrc::run(args, context), context).await,
         Verb::Exec(args) => until_cancelled(exec::run(args, context), context).await,
+        // Both tidy up after themselves when they are stopped.
+        Verb::Demo(args) => demo::run(args, context).await,
+        Verb::Verify(NoArgs {}) => verify::run(context).await,
         Verb::Config(verb) => config::run(&verb, context),
         Verb::New(args) => new::run(&args, context),
         Verb::Completions(args) => completions::run(args, context),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bollard::models::ContainerCreateBody;
+use bollard::models::{ContainerCreateBody, ContainerUpdateBody, RestartPolicy, RestartPolicyNameEnum};
 use bollard::query_parameters::{
     CreateContainerOptions, InspectContainerOptions, KillContainerOptions, RemoveContainerOptions,
     StartContainerOptions, StopContainerOptions, WaitContainerOptions,
@@ -31,6 +31,8 @@ pub struct ContainerState {
     pub out_of_memory: bool,
     /// How often the engine has restarted it.
     pub restarts: u64,
+    /// Whether the engine starts it again whenever it has ended, and with itself.
+    pub kept_running: bool,
     /// When its process started.
     pub started: Option<String>,
     /// What the engine says about a failed start.
@@ -68,6 +70,23 @@ impl Engine {
         } else {
             Err(Error::new(ErrorKind::Operation, format!("{action}: another one of this cloud has its name"))
                 .hint("run `octo plan` again"))
+        }
+    }
+
+    /// Says whether the engine starts a container again: whenever it has ended and with itself, or
+    /// never. `unless-stopped` is neither, since an engine that was killed counts as stopped by a
+    /// person what it finds running when it is back. A container that is not there is success where
+    /// nothing is to be started again.
+    pub async fn keep_running(&self, name: &str, keep: bool) -> Result<(), Error> {
+        let policy = if keep { RestartPolicyNameEnum::ALWAYS } else { RestartPolicyNameEnum::NO };
+        let body = ContainerUpdateBody {
+            restart_policy: Some(RestartPolicy { name: Some(policy), maximum_retry_count: None }),
+            ..ContainerUpdateBody::default()
+        };
+        match self.client().update_container(name, body).await {
+            Ok(_) => Ok(()),
+            Err(error) if !keep && is_missing(&error) => Ok(()),
+            Err(error) => Err(explain(&format!("cannot set when {name} is started again"), &error)),
         }
     }
 
@@ -152,12 +171,14 @@ impl Engine {
         };
         let state = found.state.unwrap_or_default();
         let config = found.config.unwrap_or_default();
+        let policy = found.host_config.and_then(|host| host.restart_policy).and_then(|policy| policy.name);
         Ok(Some(ContainerState {
             id: found.id.unwrap_or_default(),
             pid: state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0),
             state: run_state(&state),
             out_of_memory: state.oom_killed.unwrap_or_default(),
             restarts: found.restart_count.and_then(|count| u64::try_from(count).ok()).unwrap_or_default(),
+            kept_running: policy == Some(RestartPolicyNameEnum::ALWAYS),
             // The engine's zero time stands for never.
             started: state.started_at.filter(|text| !text.starts_with("0001-")),
             error: state.error.unwrap_or_default(),

@@ -1,6 +1,7 @@
 //! The Docker Engine. Translates model values into calls and answers into errors that name the
 //! repair; decides nothing.
 
+pub mod archive;
 pub mod container;
 pub mod exec;
 pub mod failure;

@@ -10,6 +10,7 @@ use bollard::models::{
     MountType, MountVolumeOptions, NetworkingConfig, RestartPolicy, RestartPolicyNameEnum,
 };
 
+use crate::model::catalog::Attachment;
 use crate::model::desired::{DesiredContainer, DesiredJob, ProcessSpec};
 use crate::model::fingerprint;
 use crate::model::label;
@@ -52,23 +53,17 @@ pub fn of_container(name: &str, desired: &DesiredContainer, around: Surroundings
     labels.insert(label::FILES.to_owned(), desired.files_digest.clone());
     body.stop_signal.clone_from(&desired.stop_signal);
     body.stop_timeout = Some(i64::from(desired.stop_grace));
-    set_restart(&mut body, RestartPolicyNameEnum::UNLESS_STOPPED);
     body
 }
 
 /// The request for a job's container.
 pub fn of_job(name: &str, desired: &DesiredJob, around: Surroundings<'_>) -> ContainerCreateBody {
-    let mut body = of_process(name, &desired.process, Some(None), around);
+    let address = (desired.network == Attachment::Management).then_some(None);
+    let mut body = of_process(name, &desired.process, address, around);
     let labels = body.labels.get_or_insert_default();
     labels.insert(label::JOB.to_owned(), desired.job.to_string());
     labels.insert(label::FINGERPRINT.to_owned(), fingerprint::of_job(desired));
-    set_restart(&mut body, RestartPolicyNameEnum::NO);
     body
-}
-
-fn set_restart(body: &mut ContainerCreateBody, policy: RestartPolicyNameEnum) {
-    body.host_config.get_or_insert_default().restart_policy =
-        Some(RestartPolicy { name: Some(policy), maximum_retry_count: None });
 }
 
 /// What containers and jobs share. `address`: `None` is the host network, `Some(None)` any
@@ -96,7 +91,7 @@ fn of_process(
             readonly_rootfs: Some(process.read_only),
             cap_drop: Some(vec!["ALL".to_owned()]),
             cap_add: Some(process.capabilities.iter().cloned().collect()),
-            security_opt: Some(vec!["no-new-privileges".to_owned()]),
+            security_opt: Some(security_options(process)),
             devices: Some(process.devices.iter().map(|path| device(path)).collect()),
             memory: i64::try_from(process.memory).ok(),
             // Equal to the memory limit: no swap on top of it.
@@ -105,11 +100,19 @@ fn of_process(
             extra_hosts: Some(process.hosts.iter().map(|(host, address)| format!("{host}:{address}")).collect()),
             pid_mode: process.host_pid.then(|| "host".to_owned()),
             init: Some(process.init),
+            // Until it is started: the engine starts nothing that octo has only made.
+            restart_policy: Some(RestartPolicy { name: Some(RestartPolicyNameEnum::NO), maximum_retry_count: None }),
             log_config: Some(log_config(name, process)),
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
     }
+}
+
+fn security_options(process: &ProcessSpec) -> Vec<String> {
+    // A node without AppArmor takes the option and ignores it.
+    let profile = process.apparmor.iter().map(|profile| format!("apparmor={profile}"));
+    std::iter::once("no-new-privileges".to_owned()).chain(profile).collect()
 }
 
 fn networking(network: &str, address: Option<Ipv4Addr>) -> NetworkingConfig {

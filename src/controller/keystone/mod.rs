@@ -3,21 +3,24 @@
 
 mod directory;
 mod ensure;
+pub mod login;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::mask::Mask;
+use super::rest::{self, Answer};
 use super::state::State;
 use super::state::record::TokenRecord;
-use crate::error::{Error, ErrorKind, causes};
+use crate::error::{Error, ErrorKind};
 use crate::model::identity::ADMINISTRATOR;
 use directory::Directory;
+use login::{Login, Scope};
 
 /// The domain of everything that octo makes.
 const DOMAIN: &str = "default";
@@ -42,12 +45,6 @@ pub struct Keystone {
     regions: Mutex<BTreeSet<String>>,
 }
 
-/// An answer with any status.
-struct Answer {
-    status: StatusCode,
-    body: Value,
-}
-
 impl Keystone {
     /// The service at a URL with version (`http://10.203.0.2:5000/v3`).
     pub fn new(http: reqwest::Client, url: &str, password: &str, mask: Mask, state: State) -> Self {
@@ -69,7 +66,7 @@ impl Keystone {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let answer =
-                self.authenticate(url.trim_end_matches('/'), ADMINISTRATOR, &self.password, Some(ADMINISTRATOR)).await;
+                self.authenticate(url.trim_end_matches('/'), ADMINISTRATOR, &self.password, administrator()).await;
             match answer {
                 Ok(token) => return token.ok_or_else(|| wrong_password(&action)),
                 Err(error) if Instant::now() > deadline => return Err(self.explain(&action, error)),
@@ -80,7 +77,7 @@ impl Keystone {
 
     /// Whether a user can log in with a password.
     async fn log_in(&self, user: &str, password: &str) -> Result<bool, Error> {
-        let answer = self.authenticate(&self.url, user, password, None).await;
+        let answer = self.authenticate(&self.url, user, password, Scope::Unscoped).await;
         answer.map(|token| token.is_some()).map_err(|error| self.explain(&format!("cannot log in as {user}"), error))
     }
 
@@ -90,28 +87,11 @@ impl Keystone {
         url: &str,
         user: &str,
         password: &str,
-        project: Option<&str>,
+        scope: Scope,
     ) -> Result<Option<String>, String> {
-        let domain = json!({ "id": DOMAIN });
-        let mut auth = json!({ "identity": {
-            "methods": ["password"],
-            "password": { "user": { "name": user, "domain": domain, "password": password } },
-        } });
-        if let Some(project) = project {
-            auth["scope"] = json!({ "project": { "name": project, "domain": domain } });
-        }
         // Without the catalog, which nobody here reads, the answer is made faster.
-        let request = self.http.post(format!("{url}/auth/tokens?nocatalog")).json(&json!({ "auth": auth }));
-        let answer = request.timeout(ANSWER_TIME).send().await.map_err(|error| chain(&error))?;
-        let status = answer.status();
-        if status == StatusCode::UNAUTHORIZED {
-            return Ok(None);
-        }
-        let token = answer.headers().get("X-Subject-Token").and_then(|value| value.to_str().ok()).map(str::to_owned);
-        match token {
-            Some(token) if status.is_success() => Ok(Some(token)),
-            _ => Err(format!("{status}: {}", answer.text().await.unwrap_or_default().trim())),
-        }
+        let login = Login { url, user, password, scope: &scope, catalog: false };
+        Ok(login.send(&self.http, ANSWER_TIME).await?.map(|issued| issued.token))
     }
 
     /// The administrator's token. `refused` is one that the service did not take.
@@ -125,7 +105,7 @@ impl Keystone {
             return Ok(token.to_owned());
         }
         let action = format!("cannot log in to the identity service at {}", self.url);
-        let answer = self.authenticate(&self.url, ADMINISTRATOR, &self.password, Some(ADMINISTRATOR)).await;
+        let answer = self.authenticate(&self.url, ADMINISTRATOR, &self.password, administrator()).await;
         let token = answer.map_err(|error| self.explain(&action, error))?.ok_or_else(|| wrong_password(&action))?;
         // It only saves time: whoever cannot write it goes on without.
         self.state.record_token(&TokenRecord { url: self.url.clone(), token: token.clone() }).ok();
@@ -169,22 +149,14 @@ impl Keystone {
                         refused = Some(token);
                         continue;
                     }
-                    answer.map_err(|error| self.explain(action, error))
+                    answer
                 }
-                Err(error) => Err(error),
+                // The last try's error is told as it is.
+                Err(error) if Instant::now() >= deadline => return Err(error),
+                Err(error) => Err(error.to_string()),
             };
-            let (busy, lost) = match &answer {
-                Ok(answer) => match answer.status {
-                    StatusCode::SERVICE_UNAVAILABLE => (true, false),
-                    StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => (true, true),
-                    _ => (false, false),
-                },
-                Err(_) => (true, sent),
-            };
-            // What was made although the answer was lost must be looked up before it is made again.
-            let uncertain = lost && *method == Method::POST;
-            if !busy || uncertain || Instant::now() >= deadline {
-                return answer;
+            if !rest::may_repeat(method, &answer, sent) || Instant::now() >= deadline {
+                return answer.map_err(|error| self.explain(action, error));
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -196,12 +168,7 @@ impl Keystone {
             Some(body) => request.json(body),
             None => request,
         };
-        let answer = request.timeout(ANSWER_TIME).send().await.map_err(|error| chain(&error))?;
-        let status = answer.status();
-        let content = answer.bytes().await.map_err(|error| chain(&error))?;
-        let body = serde_json::from_slice(&content)
-            .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&content).into_owned()));
-        Ok(Answer { status, body })
+        rest::send(request, ANSWER_TIME).await
     }
 
     /// The answer, if it says that all is well.
@@ -209,11 +176,7 @@ impl Keystone {
         if answer.status.is_success() {
             return Ok(answer);
         }
-        let text = match answer.body.pointer("/error/message").unwrap_or(&answer.body) {
-            Value::String(text) => text.trim().to_owned(),
-            other => other.to_string(),
-        };
-        Err(self.explain(action, format!("{}: {text}", answer.status)))
+        Err(self.explain(action, format!("{}: {}", answer.status, rest::fault(&answer.body))))
     }
 
     fn explain(&self, action: &str, cause: String) -> Error {
@@ -228,7 +191,7 @@ fn wrong_password(action: &str) -> Error {
         .hint("if it was changed in Keystone, put it back; else restore the state directory")
 }
 
-/// An error with its sources: reqwest's own words do not say why.
-fn chain(error: &reqwest::Error) -> String {
-    causes(error).join(": ")
+/// The administrator's own project.
+fn administrator() -> Scope {
+    Scope::ProjectName(ADMINISTRATOR.to_owned())
 }

@@ -114,11 +114,21 @@ fn set_access(path: &Path, mode: u32, gid: Option<u32>) -> Result<(), Error> {
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|error| failed("set the mode of", path, &error))
 }
 
+/// The text of a file; `None` if there is no such file.
+pub fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
+    match fs::read_to_string(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read", path, &error)),
+    }
+}
+
 /// Writes a file so that others see either the old content or the new one, even if the power
 /// fails: a temporary file beside it, synchronised, then renamed.
 pub fn write_atomically(path: &Path, content: &[u8], mode: u32, gid: Option<u32>) -> Result<(), Error> {
     let write = || -> io::Result<()> {
-        let directory = path.parent().unwrap_or(Path::new("."));
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = parent.unwrap_or(Path::new("."));
         // Made with mode 0600: nobody reads it before it has its own.
         let mut file = tempfile::NamedTempFile::new_in(directory)?;
         file.write_all(content)?;

@@ -114,6 +114,7 @@ impl Planner<'_> {
                 self.reattach(name, before);
                 return;
             }
+            self.keep_running(name, found);
             let mut waits = before;
             if desired.reload.is_some() && found.files_digest != desired.files_digest {
                 let reload = Operation::ReloadContainer { container: name.to_owned() };
@@ -172,6 +173,15 @@ impl Planner<'_> {
         let after: Vec<NodeId> = before.into_iter().chain(self.needs_ready(&desired.process.service)).collect();
         let start = self.add(Operation::StartContainer { container: name.to_owned() }, cause, after);
         self.add(Operation::AwaitHealth { container: name.to_owned() }, "started", [start]);
+    }
+
+    /// Plans that a container which runs does so after a restart of the node too. octo may have
+    /// been killed when it had announced a stop, and not stopped it yet.
+    pub(super) fn keep_running(&mut self, name: &str, found: &ObservedContainer) {
+        if !found.kept_running {
+            let keep = Operation::KeepRunning { container: name.to_owned() };
+            self.add(keep, "the engine would not start it again", []);
+        }
     }
 
     /// Plans that the engine connects a container with the bridge again, which it only does when

@@ -15,7 +15,7 @@ impl Planner<'_> {
 
     /// The node after which an image exists. Images that only help building are built when
     /// something that uses them is.
-    fn image(&mut self, name: &Name) -> Option<NodeId> {
+    pub(super) fn image(&mut self, name: &Name) -> Option<NodeId> {
         let desired = self.desired.images.get(name)?;
         if self.observed.images.contains(&desired.tag) {
             return None;

@@ -86,7 +86,7 @@ impl Planner<'_> {
         for service in self.service_order(&desired.closure(&[])) {
             let stored = self.databases(&service);
             self.message_user(&service);
-            for (name, job) in job_order(desired, &service).into_iter().filter(|(_, job)| !job.when_running) {
+            for (name, job) in job_order(desired, &service, false).into_iter().filter(|(_, job)| !job.when_running) {
                 self.job(name, job, stored.clone());
             }
         }
@@ -95,7 +95,7 @@ impl Planner<'_> {
         for service in self.service_order(&desired.closure(&[])) {
             self.release(&service, &identity);
             let running: Vec<NodeId> = self.ready(&service);
-            for (name, job) in job_order(desired, &service).into_iter().filter(|(_, job)| job.when_running) {
+            for (name, job) in job_order(desired, &service, false).into_iter().filter(|(_, job)| job.when_running) {
                 self.job(name, job, running.clone());
             }
         }
@@ -136,7 +136,10 @@ impl Planner<'_> {
             && self.plan.nodes.iter().any(|node| {
                 !matches!(
                     node.operation,
-                    Operation::RemoveFiles { .. } | Operation::RemoveContainer { .. } | Operation::BuildImage { .. }
+                    Operation::RemoveFiles { .. }
+                        | Operation::RemoveContainer { .. }
+                        | Operation::BuildImage { .. }
+                        | Operation::KeepRunning { .. }
                 )
             })
     }
@@ -361,10 +364,15 @@ impl Planner<'_> {
     }
 }
 
-/// The jobs of a service, each behind those that it comes after.
-fn job_order<'a>(desired: &'a Desired, service: &Name) -> Vec<(&'a String, &'a DesiredJob)> {
-    let mut left: Vec<(&String, &DesiredJob)> =
-        desired.jobs.iter().filter(|(_, job)| job.process.service == *service).collect();
+/// The jobs of a service's initialisation, or those of its removal, each behind those that it comes
+/// after.
+pub(super) fn job_order<'a>(
+    desired: &'a Desired,
+    service: &Name,
+    at_removal: bool,
+) -> Vec<(&'a String, &'a DesiredJob)> {
+    let of_service = |job: &DesiredJob| job.process.service == *service && job.at_removal == at_removal;
+    let mut left: Vec<(&String, &DesiredJob)> = desired.jobs.iter().filter(|(_, job)| of_service(job)).collect();
     let mut order: Vec<(&String, &DesiredJob)> = Vec::with_capacity(left.len());
     while !left.is_empty() {
         let waits = |job: &DesiredJob| left.iter().any(|(other, _)| job.after.contains(*other));

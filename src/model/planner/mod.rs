@@ -15,6 +15,8 @@ mod network;
 mod power;
 mod removal;
 #[cfg(test)]
+mod removal_tests;
+#[cfg(test)]
 pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +37,11 @@ pub enum Goal {
     Build {
         /// Of these services and what they need; all for none.
         services: Vec<Name>,
+    },
+    /// One image exists, whether a service needs it or not.
+    Image {
+        /// Its name in the catalog.
+        image: Name,
     },
     /// Containers exist and run, but for services that wait for their initialisation.
     Run {
@@ -66,7 +73,7 @@ impl Goal {
     /// The verb that a person types for it.
     pub fn verb(&self) -> &'static str {
         match self {
-            Self::Build { .. } => "build",
+            Self::Build { .. } | Self::Image { .. } => "build",
             Self::Run { .. } => "run",
             Self::Init => "init",
             Self::Up => "up",
@@ -85,6 +92,9 @@ pub fn plan(goal: &Goal, desired: &Desired, observed: &Observed) -> Plan {
             for service in desired.closure(services) {
                 planner.image_of(&service);
             }
+        }
+        Goal::Image { image } => {
+            planner.image(image);
         }
         Goal::Run { services } => {
             planner.images = Images::MustExist;

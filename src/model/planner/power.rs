@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::fingerprint;
 use crate::model::name::Name;
-use crate::model::observed::{ObservedHealth, RunState};
+use crate::model::observed::{ObservedContainer, ObservedHealth, RunState};
 use crate::model::operation::Operation;
 use crate::model::plan::NodeId;
 
@@ -22,7 +22,7 @@ impl Planner<'_> {
         let cause = "asked for";
         if services.is_empty() {
             for (name, found) in &self.observed.containers {
-                if !self.desired.containers.contains_key(name) && alive(found.state) {
+                if !self.desired.containers.contains_key(name) && to_be_stopped(found) {
                     self.add(Operation::StopContainer { container: name.clone() }, cause, []);
                 }
             }
@@ -33,9 +33,11 @@ impl Planner<'_> {
             let after = self.stopped_dependents(&service);
             let desired = self.desired;
             for (name, _) in desired.containers_of(&service) {
-                if self.observed.containers.get(name).is_some_and(|found| alive(found.state)) {
-                    self.add(Operation::StopContainer { container: name.clone() }, cause, after.iter().copied());
-                }
+                let Some(found) = self.observed.containers.get(name).filter(|found| to_be_stopped(found)) else {
+                    continue;
+                };
+                let cause = if alive(found.state) { cause } else { "the engine would start it again" };
+                self.add(Operation::StopContainer { container: name.clone() }, cause, after.iter().copied());
             }
         }
         if services.is_empty() {
@@ -84,6 +86,7 @@ impl Planner<'_> {
                         self.reattach(name, network.into_iter().collect());
                     }
                     RunState::Running | RunState::Restarting => {
+                        self.keep_running(name, found);
                         if found.health != ObservedHealth::Healthy {
                             self.add(
                                 Operation::AwaitHealth { container: name.clone() },
@@ -103,6 +106,12 @@ impl Planner<'_> {
             }
         }
     }
+}
+
+/// Whether it runs, or would after a restart of the node. The engine leaves alone what was never
+/// started.
+fn to_be_stopped(found: &ObservedContainer) -> bool {
+    alive(found.state) || (found.kept_running && matches!(found.state, RunState::Exited(_)))
 }
 
 fn alive(state: RunState) -> bool {

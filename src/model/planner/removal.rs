@@ -2,40 +2,45 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::catalog::Attachment;
+use crate::model::desired::DesiredJob;
+use crate::model::name::Name;
 use crate::model::operation::Operation;
 use crate::model::plan::NodeId;
 use crate::model::plural::plural;
 
 use super::Planner;
+use super::init::job_order;
 
-impl Planner<'_> {
+const CAUSE: &str = "asked for";
+
+impl<'a> Planner<'a> {
     /// Plans that nothing is left but data, or not even data.
     pub(super) fn remove(&mut self, volumes: bool) {
-        let cause = "asked for";
         self.stop(&[]);
-        let mut gone: BTreeMap<&str, NodeId> = BTreeMap::new();
-        for name in self.observed.containers.keys().chain(self.observed.job_containers.keys()) {
-            let stop = self.node(&Operation::StopContainer { container: name.clone() });
-            let remove = Operation::RemoveContainer { container: name.clone() };
-            gone.insert(name, self.add(remove, cause, stop));
-        }
-        let all: Vec<NodeId> = gone.values().copied().collect();
+        let jobs = self.removal_jobs(volumes);
+        let gone = self.remove_containers(&jobs);
+        let mut all: Vec<NodeId> = gone.values().copied().collect();
+        all.extend(self.run_removal_jobs(&jobs, &all));
         let mut networks = Vec::new();
         for network in self.observed.networks.keys() {
             let remove = Operation::RemoveNetwork { network: network.clone() };
-            networks.push(self.add(remove, cause, all.iter().copied()));
+            networks.push(self.add(remove, CAUSE, all.iter().copied()));
         }
         if self.observed.bridge.is_some() {
             let bridge = self.desired.network.bridge.clone();
             let after = if networks.is_empty() { all.clone() } else { networks };
-            self.add(Operation::RemoveBridge { bridge }, cause, after);
+            self.add(Operation::RemoveBridge { bridge }, CAUSE, after);
         }
-        for owner in self.observed.files.keys() {
-            let remove = Operation::RemoveFiles { owner: owner.clone() };
-            self.add(remove, cause, gone.get(owner.as_str()).copied());
+        for owner in self.observed.files.keys().filter(|owner| !jobs.iter().any(|(job, _)| job == owner)) {
+            // Without containers they are all that says that the service's jobs are due.
+            let due = jobs.iter().filter(|(_, job)| self.service_of(owner) == Some(&job.process.service));
+            let ran = due.filter_map(|(job, _)| self.node(&Operation::RunJob { job: (*job).clone() }));
+            let after: Vec<NodeId> = gone.get(owner.as_str()).copied().into_iter().chain(ran).collect();
+            self.add(Operation::RemoveFiles { owner: owner.clone() }, CAUSE, after);
         }
         if volumes {
-            self.remove_data(cause, &all);
+            self.remove_data(&all, !jobs.is_empty());
             return;
         }
         if !self.observed.volumes.is_empty() {
@@ -48,22 +53,126 @@ impl Planner<'_> {
         }
     }
 
-    fn remove_data(&mut self, cause: &str, containers: &[NodeId]) {
+    /// The jobs that take away what services have made outside of themselves: those of a service
+    /// before those of what it needs. What prevents one is no reason to keep the rest of the cloud.
+    fn removal_jobs(&mut self, volumes: bool) -> Vec<(&'a String, &'a DesiredJob)> {
+        let desired = self.desired;
+        let mut order = self.service_order(&desired.closure(&[]));
+        order.reverse();
+        let mut jobs = Vec::new();
+        for service in order {
+            if !self.is_left(&service, volumes) {
+                continue;
+            }
+            for (name, job) in job_order(desired, &service, true) {
+                match self.prevented(job) {
+                    None => jobs.push((name, job)),
+                    Some(why) => self.plan.left_out.push(format!(
+                        "job {name} is left out, and what {service} has made on this node may stay: {why}"
+                    )),
+                }
+            }
+        }
+        jobs
+    }
+
+    /// Whether something of a service is left that its removal jobs have not seen yet. Without
+    /// `volumes` these outlive the removal, and say nothing: files do, which go after the jobs.
+    fn is_left(&self, service: &Name, volumes: bool) -> bool {
+        let observed = self.observed;
+        let owns = |name: &String| self.service_of(name) == Some(service);
+        observed.containers.values().any(|found| found.service == *service)
+            || observed.job_containers.keys().any(owns)
+            || observed.files.keys().any(owns)
+            || (volumes
+                && observed
+                    .volumes
+                    .iter()
+                    .any(|volume| self.desired.volumes.get(volume).is_some_and(|known| known.service == *service)))
+    }
+
+    /// The service of a container or job, by its full name.
+    fn service_of(&self, owner: &str) -> Option<&'a Name> {
+        let container = self.desired.containers.get(owner).map(|container| &container.process);
+        let job = || self.desired.jobs.get(owner).map(|job| &job.process);
+        container.or_else(job).map(|process| &process.service)
+    }
+
+    /// Why a removal job cannot run, or must not.
+    fn prevented(&self, job: &DesiredJob) -> Option<String> {
+        let (desired, observed) = (self.desired, self.observed);
+        let service = &job.process.service;
+        let rival = desired.containers_of(service).find_map(|(name, _)| observed.rivals.get(name));
+        if let Some(cloud) = rival {
+            return Some(format!("cloud {cloud} has this node's {service} now"));
+        }
+        if !observed.images.contains(&job.process.image) {
+            return Some(format!("image {} is not built", desired.services.get(service)?.image));
+        }
+        if let Some(volume) = job.process.volumes.values().find(|volume| !observed.volumes.contains(*volume)) {
+            return Some(format!("volume {volume} does not exist"));
+        }
+        let network = &desired.network.name;
+        let connected = observed.bridge.is_some() && observed.networks.contains_key(network);
+        (job.network == Attachment::Management && !connected).then(|| format!("network {network} does not work"))
+    }
+
+    /// Plans that all containers go, and returns what removes each.
+    fn remove_containers(&mut self, jobs: &[(&'a String, &'a DesiredJob)]) -> BTreeMap<&'a str, NodeId> {
+        let mut gone = BTreeMap::new();
+        for name in self.observed.containers.keys().chain(self.observed.job_containers.keys()) {
+            let service = self.observed.containers.get(name).map(|found| &found.service);
+            let mut after: Vec<NodeId> =
+                self.node(&Operation::StopContainer { container: name.clone() }).into_iter().collect();
+            // Should octo be killed in between, these files say that the job is still due.
+            for (owner, _) in jobs.iter().filter(|(_, job)| Some(&job.process.service) == service) {
+                after.push(self.add(Operation::WriteFiles { owner: (*owner).clone() }, "for the job", []));
+            }
+            let remove = Operation::RemoveContainer { container: name.clone() };
+            gone.insert(name.as_str(), self.add(remove, CAUSE, after));
+        }
+        gone
+    }
+
+    /// Plans the jobs of the removal, when nothing of the cloud runs any more.
+    fn run_removal_jobs(&mut self, jobs: &[(&'a String, &'a DesiredJob)], containers: &[NodeId]) -> Vec<NodeId> {
+        let instances = Operation::StopInstances { count: self.observed.instances.running.len() };
+        let quiet: Vec<NodeId> = containers.iter().copied().chain(self.node(&instances)).collect();
+        let mut ran: Vec<(&Name, NodeId)> = Vec::new();
+        for (name, job) in jobs {
+            let service = &job.process.service;
+            let mut after = quiet.clone();
+            after.push(self.add(Operation::WriteFiles { owner: (*name).clone() }, "for the job", []));
+            let dependents = ran
+                .iter()
+                .filter(|(earlier, _)| self.desired.closure(std::slice::from_ref(*earlier)).contains(service));
+            after.extend(dependents.map(|(_, node)| *node));
+            let cause = format!("takes away what {service} has made on this node");
+            let node = self.add(Operation::RunJob { job: (*name).clone() }, cause, after);
+            self.add(Operation::RemoveFiles { owner: (*name).clone() }, "not needed after the job", [node]);
+            ran.push((service, node));
+        }
+        ran.into_iter().map(|(_, node)| node).collect()
+    }
+
+    /// Plans that data goes, `before` which all else has. Running a job leaves traces in the state
+    /// directory.
+    fn remove_data(&mut self, before: &[NodeId], jobs: bool) {
         let instances = &self.observed.instances;
         if !instances.all.is_empty() || !instances.images.is_empty() {
             let count = instances.all.len();
             let stopped = self.node(&Operation::StopInstances { count: instances.running.len() });
-            let after: Vec<NodeId> = containers.iter().copied().chain(stopped).collect();
-            self.add(Operation::RemoveInstances { count }, cause, after);
+            let after: Vec<NodeId> = before.iter().copied().chain(stopped).collect();
+            self.add(Operation::RemoveInstances { count }, CAUSE, after);
         }
         for volume in &self.observed.volumes {
             let remove = Operation::RemoveVolume { volume: volume.clone() };
-            self.add(remove, cause, containers.iter().copied());
+            self.add(remove, CAUSE, before.iter().copied());
         }
-        if self.observed.state || !self.observed.secrets.is_empty() {
+        if self.observed.state || jobs || !self.observed.secrets.is_empty() {
             // Last of all: without the secrets nothing could be tried again.
             let last = self.last_nodes();
-            self.add(Operation::RemoveState, cause, last);
+            self.add(Operation::RemoveState, CAUSE, last);
         }
     }
 }

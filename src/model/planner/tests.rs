@@ -13,6 +13,7 @@ use crate::model::observed::{Observed, Occupied, OccupiedKind, RunState};
 use crate::model::plan::Plan;
 use crate::model::resolve::{ResolvedImages, images_of, resolve};
 use crate::model::settings::Settings;
+use crate::model::status::{Condition, Status};
 
 /// A cloud of a database, an identity service with a job and one more, behind a load balancer.
 pub(crate) const CATALOG: &str = r#"
@@ -33,6 +34,8 @@ services:
         volumes: {/var/lib/db: data}
         health: {tcp: {port: 3306}}
         files: {/etc/db/db.cnf: {}}
+    jobs:
+      sweep: {command: [sweep], at_removal: true, network: host, volumes: {/var/lib/db: data}}
   proxy:
     image: proxy
     provides: load_balancer
@@ -40,6 +43,7 @@ services:
       proxy:
         command: [proxy]
         network: host
+        ports: [8404]
         reload: SIGUSR2
         health: {http: {port: 8404, path: /}}
         files: {/etc/proxy/proxy.cfg: {}}
@@ -64,7 +68,7 @@ services:
     containers:
       api: {command: [app], ports: [9000], health: {tcp: {port: 9000}}}
 profiles:
-  minimal: [app]
+  standard: [app]
 "#;
 
 /// The cloud of [`CATALOG`], with a digest for every container's files.
@@ -88,7 +92,7 @@ fn world(desired: &Desired) -> World {
 }
 
 /// Performs a plan whole, in its order, and returns it.
-fn carry_out(world: &World, desired: &Desired, goal: &Goal) -> Plan {
+pub(crate) fn carry_out(world: &World, desired: &Desired, goal: &Goal) -> Plan {
     let plan = plan(goal, desired, &world.snapshot());
     assert_eq!(plan.faults(), Vec::<String>::new(), "{plan}");
     for node in &plan.nodes {
@@ -211,6 +215,30 @@ fn stop_and_start_respect_needs() {
 }
 
 #[test]
+fn what_the_engine_would_not_start_again_is_kept_running() {
+    let desired = cloud(|_, _| ());
+    let mut observed = up(&desired).snapshot();
+    observed.containers.get_mut("lab-id-api").unwrap().kept_running = false;
+    for goal in [Goal::Up, Goal::Run { services: Vec::new() }, Goal::Start { services: Vec::new() }] {
+        let planned = plan(&goal, &desired, &observed).to_string();
+        assert_eq!(planned.trim(), "0 keep lab-id-api running (the engine would not start it again)");
+    }
+    let status = Status::of(&desired, &observed, &BTreeMap::new(), 1);
+    let waiting = Condition::Waiting("stays stopped after a reboot".to_owned());
+    assert_eq!((status.containers[0].name.as_str(), &status.containers[0].condition), ("lab-id-api", &waiting));
+}
+
+#[test]
+fn what_the_engine_would_start_again_is_not_stopped_yet() {
+    let desired = cloud(|_, _| ());
+    let world = up(&desired);
+    carry_out(&world, &desired, &Goal::Stop { services: Vec::new() });
+    let mut observed = world.snapshot();
+    observed.containers.get_mut("lab-app-api").unwrap().kept_running = true;
+    assert_snapshot!(plan(&Goal::Stop { services: Vec::new() }, &desired, &observed), @"0 stop lab-app-api (the engine would start it again)");
+}
+
+#[test]
 fn removal_keeps_data_unless_told() {
     let desired = cloud(|_, _| ());
     let world = up(&desired);
@@ -219,8 +247,11 @@ fn removal_keeps_data_unless_told() {
     assert_snapshot!(kept);
     assert!(plan(&Goal::Remove { volumes: false }, &desired, &world.snapshot()).is_empty());
     assert_snapshot!(carry_out(&world, &desired, &Goal::Remove { volumes: true }), @r"
-    0 remove volume lab-db-data (asked for)
-    1 remove secrets, state and log files (asked for) after 0
+    0 write files of lab-db-sweep (for the job)
+    1 run job lab-db-sweep (takes away what db has made on this node) after 0
+    2 remove files of lab-db-sweep (not needed after the job) after 1
+    3 remove volume lab-db-data (asked for) after 1
+    4 remove secrets, state and log files (asked for) after 2 3
     ");
 }
 
@@ -237,7 +268,7 @@ fn a_service_that_is_no_longer_wanted_goes() {
     let desired = cloud(|_, _| ());
     let world = up(&desired);
     let smaller = cloud(|_, catalog| {
-        catalog.profiles = BTreeMap::from([(Name::fixed("minimal"), vec![Name::fixed("id")])]);
+        catalog.profiles = BTreeMap::from([(Name::fixed("standard"), vec![Name::fixed("id")])]);
     });
     assert_snapshot!(plan(&Goal::Run { services: Vec::new() }, &smaller, &world.snapshot()), @r"
     0 stop lab-app-api (no longer in services.yaml or configuration.yaml)

@@ -1,4 +1,4 @@
-//! Rules about what a container is allowed to do and how it is told to.
+//! Rules about what a container or job is allowed to do and how it is told to.
 
 use super::super::catalog::{Attachment, Container};
 use super::super::name::Name;
@@ -85,11 +85,7 @@ const SIGNALS: &[&str] = &[
 ];
 
 /// Runs a check over every container of the catalog; it yields path, message and hint.
-fn each(
-    input: &Input<'_>,
-    found: &mut Vec<Problem>,
-    check: impl Fn(&Name, &Container) -> Vec<(Vec<Step>, String, Option<String>)>,
-) {
+fn each(input: &Input<'_>, found: &mut Vec<Problem>, check: impl Fn(&Name, &Container) -> Vec<Mistake>) {
     for (service_name, service) in &input.catalog.services {
         for (name, container) in &service.containers {
             for (rest, message, help) in check(name, container) {
@@ -101,17 +97,39 @@ fn each(
     }
 }
 
+/// What is wrong with one key of a container or job: its path below them, what, and a hint.
+type Mistake = (Vec<Step>, String, Option<String>);
+
+/// Runs a check of what containers and jobs have both: capabilities and the AppArmor profile.
+fn each_process(input: &Input<'_>, found: &mut Vec<Problem>, check: impl Fn(&[String], Option<&str>) -> Vec<Mistake>) {
+    for (service_name, service) in &input.catalog.services {
+        let containers = service.containers.iter().map(|(name, container)| {
+            (steps!["containers", name], check(&container.capabilities, container.apparmor.as_deref()))
+        });
+        let jobs = service
+            .jobs
+            .iter()
+            .map(|(name, job)| (steps!["jobs", name], check(&job.capabilities, job.apparmor.as_deref())));
+        for (owner, mistakes) in containers.chain(jobs) {
+            found.extend(mistakes.into_iter().map(|(rest, message, help)| {
+                let place = input.service(service_name, owner.iter().cloned().chain(rest));
+                Problem { place, message, help }
+            }));
+        }
+    }
+}
+
 /// Capabilities are named one by one.
 pub fn capabilities(input: &Input<'_>, found: &mut Vec<Problem>) {
-    each(input, found, |_, container| {
-        let named = container.capabilities.iter().enumerate();
+    each_process(input, found, |capabilities, _| {
+        let named = capabilities.iter().enumerate();
         named
             .filter(|(_, name)| !CAPABILITIES.contains(&name.as_str()))
             .map(|(index, name)| {
                 let path = steps!["capabilities", index].to_vec();
                 if name.eq_ignore_ascii_case("all") {
                     let help = "name the capabilities that the process needs".to_owned();
-                    return (path, "a container never has all capabilities".to_owned(), Some(help));
+                    return (path, "a process never has all capabilities".to_owned(), Some(help));
                 }
                 let upper = name.to_uppercase();
                 let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
@@ -122,6 +140,19 @@ pub fn capabilities(input: &Input<'_>, found: &mut Vec<Problem>) {
                 (path, format!("unknown capability `{name}`"), Some(help))
             })
             .collect()
+    });
+}
+
+/// AppArmor's profiles have names without blanks.
+pub fn profiles(input: &Input<'_>, found: &mut Vec<Problem>) {
+    each_process(input, found, |_, profile| {
+        let wrong =
+            profile.filter(|name| name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()));
+        let problem = |name: &str| {
+            let help = "write `unconfined`, or a profile that `aa-status` lists on the node".to_owned();
+            (steps!["apparmor"].to_vec(), format!("`{name}` is no profile of AppArmor"), Some(help))
+        };
+        wrong.map(problem).into_iter().collect()
     });
 }
 

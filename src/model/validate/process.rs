@@ -114,10 +114,13 @@ pub fn users(input: &Input<'_>, found: &mut Vec<Problem>) {
         !part.is_empty() && part.chars().all(legal)
     };
     for (name, service) in &input.catalog.services {
-        for (container, spec) in &service.containers {
-            let Some(user) = &spec.user else { continue };
+        let containers =
+            service.containers.iter().map(|(container, spec)| (steps!["containers", container, "user"], &spec.user));
+        let jobs = service.jobs.iter().map(|(job, spec)| (steps!["jobs", job, "user"], &spec.user));
+        for (path, user) in containers.chain(jobs) {
+            let Some(user) = user else { continue };
             if user.split(':').count() > 2 || !user.split(':').all(is_id) {
-                let place = input.service(name, steps!["containers", container, "user"]);
+                let place = input.service(name, path);
                 let problem = Problem::new(place, format!("`{user}` is no user"));
                 found.push(problem.with_help("write `name`, `name:group`, or numbers"));
             }

@@ -1,6 +1,7 @@
 //! What people see. Every function yields text with ANSI styles; where they cannot be seen, whoever
 //! writes the text strips them.
 
+pub mod demo;
 pub mod doctor;
 pub mod error;
 pub mod log;
@@ -10,3 +11,4 @@ pub mod status;
 pub mod style;
 pub mod summary;
 pub mod table;
+pub mod verify;

@@ -73,7 +73,7 @@ pub fn plan(plan: &Plan, verb: &str, width: usize) -> String {
     } else {
         text.push_str(&total(plan));
     }
-    for note in &plan.notes {
+    for note in plan.remarks() {
         text.push_str(&format!("{} {note}\n", paint(DIM, "note:")));
     }
     text
@@ -129,6 +129,7 @@ fn place(operation: &Operation, jobs: &BTreeSet<&str>) -> (Section, String) {
         Operation::WriteFiles { owner } | Operation::RemoveFiles { owner } => process(owner),
         Operation::CreateContainer { container }
         | Operation::StartContainer { container }
+        | Operation::KeepRunning { container }
         | Operation::ReloadContainer { container }
         | Operation::AwaitHealth { container }
         | Operation::StopContainer { container }
@@ -166,6 +167,7 @@ fn word(operation: &Operation) -> String {
         | Operation::CreateDatabase { .. } => "create",
         Operation::WriteFiles { .. } => "write files",
         Operation::StartContainer { .. } => "start",
+        Operation::KeepRunning { .. } => "keep running",
         Operation::ReloadContainer { .. } => "reload",
         Operation::AwaitHealth { .. } | Operation::AwaitAnswer { .. } => "wait",
         Operation::StopContainer { .. } | Operation::StopInstances { .. } => "stop",
