@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::cloud::Cloud;
 use super::docker::Engine;
@@ -18,6 +19,9 @@ use crate::error::{Error, ErrorKind};
 use crate::model::identity::IdentityObject;
 use crate::model::name::Name;
 use crate::model::secret;
+
+/// How long a connection to a part of the cloud may take to come about.
+const CONNECT_TIME: Duration = Duration::from_secs(2);
 
 /// Everything that effects on one cloud go through.
 pub struct Adapters {
@@ -49,6 +53,7 @@ impl Adapters {
         let http = reqwest::Client::builder()
             .no_proxy()
             .pool_max_idle_per_host(0)
+            .connect_timeout(CONNECT_TIME)
             .build()
             .map_err(|error| Error::new(ErrorKind::Internal, "cannot make an HTTP client").because(&error))?;
         let mask = Mask::for_secrets(&cloud.secrets);
@@ -56,13 +61,13 @@ impl Adapters {
         let access = &cloud.desired.access;
         let password = |service: &Name, name: &str| cloud.secrets.of(service.as_str(), name).to_owned();
         let database = match &access.database {
-            Some((service, address)) => {
-                Some(Database::new(address, &password(service, secret::DATABASE_ROOT), mask.clone())?)
+            Some((service, addresses)) => {
+                Some(Database::new(addresses, &password(service, secret::DATABASE_ROOT), mask.clone())?)
             }
             None => None,
         };
-        let message_bus = access.message_bus.as_ref().map(|(service, url)| {
-            MessageBus::new(http.clone(), url, &password(service, secret::MESSAGE_BUS_ADMIN), mask.clone())
+        let message_bus = access.message_bus.as_ref().map(|(service, urls)| {
+            MessageBus::new(http.clone(), urls, &password(service, secret::MESSAGE_BUS_ADMIN), mask.clone())
         });
         let identity = access.identity.as_ref().map(|(service, url)| {
             let password = password(service, secret::ADMINISTRATOR);

@@ -8,13 +8,10 @@ use super::image::{BaseFinder, Host};
 use super::load::Loaded;
 use super::state::State;
 use crate::error::Error;
-use crate::model::name::Name;
+use crate::model::node::Site;
 use crate::model::resolve::{ResolvedImages, enabled, images_of, resolve};
 use crate::view::dockerfile::render_images;
 use crate::view::files::{self, Sizing, Sources};
-
-/// The node of a cloud that names none: the one whose engine octo is told to use.
-const NODE: &str = "local";
 
 /// Resolves and renders a cloud.
 pub async fn assemble(
@@ -35,7 +32,7 @@ pub async fn assemble(
         .map_err(|problems| documents.error(&origins.place(problems)))?;
     let tags = images.iter().map(|(name, image)| (name.clone(), image.tag.clone())).collect();
     let resolved = ResolvedImages { distro: base.distro, base: base.base_tag.clone(), tags };
-    let mut desired = resolve(&settings, &catalog, &resolved, &Name::fixed(NODE));
+    let mut desired = resolve(&settings, &catalog, &resolved, &Site::single());
 
     let secrets = state.load_or_generate(&desired.secrets)?;
     let sources = Sources { settings: &settings, catalog: &catalog, bundle: &bundle, secrets: &secrets, sizing };

@@ -8,9 +8,10 @@ use crate::model::catalog::{Attachment, Part};
 use crate::model::desired::Desired;
 use crate::model::fingerprint;
 use crate::model::name::Name;
+use crate::model::node::Topology;
 use crate::model::observed::{
     JobContainer, JobRecord, Observed, ObservedBridge, ObservedContainer, ObservedDatabase, ObservedHealth,
-    ObservedIdentity, ObservedInstances, ObservedMessageBus, ObservedNetwork, Reached, RunState,
+    ObservedIdentity, ObservedInstances, ObservedMessageBus, ObservedNetwork, ObservedPeer, Reached, RunState,
 };
 use crate::model::operation::Operation;
 
@@ -39,8 +40,45 @@ pub struct State {
 
 impl World {
     /// A world for a cloud.
-    pub fn new(desired: Desired, state: State) -> Self {
+    pub fn new(desired: Desired, mut state: State) -> Self {
+        for node in desired.nodes.keys().filter(|node| **node != desired.node) {
+            state.seen.peers.entry(node.clone()).or_insert_with(|| Reached::Answered(ObservedPeer::default()));
+        }
         Self { desired, state: Mutex::new(state) }
+    }
+
+    /// Cuts a node off: what is on it goes on, and octo neither sees nor reaches it.
+    pub fn cut_off(&self, node: &Name) {
+        self.lock().seen.peers.insert(node.clone(), Reached::Silent("no route to host".to_owned()));
+    }
+
+    /// Ends that; images on it count as lost, so that they are sent again.
+    pub fn bring_back(&self, node: &Name) {
+        self.lock().seen.peers.insert(node.clone(), Reached::Answered(ObservedPeer::default()));
+    }
+
+    /// Whether octo reaches the node of what has this name.
+    fn in_reach(&self, seen: &Observed, name: &str) -> bool {
+        !matches!(seen.peers.get(self.desired.node_of(name)), Some(Reached::Silent(_)))
+    }
+
+    /// The images on a node, if it answers.
+    fn images<'a>(&self, state: &'a State, node: &Name) -> Option<&'a BTreeSet<String>> {
+        match state.seen.peers.get(node) {
+            None => Some(&state.seen.images),
+            Some(peer) => peer.answer().map(|peer| &peer.images),
+        }
+    }
+
+    fn send_images(&self, state: &mut State, node: &Name) -> Result<(), String> {
+        let wanted = self.desired.containers.values().filter(|container| container.node == *node);
+        let wanted: BTreeSet<String> = wanted.map(|container| container.process.image.clone()).collect();
+        require(wanted.is_subset(&state.seen.images), "built images")?;
+        match state.seen.peers.get_mut(node) {
+            Some(Reached::Answered(peer)) => peer.images.extend(wanted),
+            _ => return Err(format!("needs node {node}")),
+        }
+        Ok(())
     }
 
     /// The state as it is.
@@ -56,17 +94,29 @@ impl World {
     pub fn snapshot(&self) -> Observed {
         let state = self.lock();
         let mut seen = state.seen.clone();
-        let runs = |part| {
-            self.desired.provider(part).is_some_and(|provider| {
-                self.desired.containers_of(provider).all(|(name, _)| {
-                    state.seen.containers.get(name).is_some_and(|found| found.state == RunState::Running)
-                })
-            })
-        };
+        seen.containers.retain(|name, _| self.in_reach(&state.seen, name));
+        seen.job_containers.retain(|name, _| self.in_reach(&state.seen, name));
+        seen.networks.retain(|name, _| self.in_reach(&state.seen, name));
+        seen.volumes.retain(|name| self.in_reach(&state.seen, name));
+        seen.files.retain(|name, _| self.in_reach(&state.seen, name));
+        let runs = |part| self.runs(&state, part);
         seen.database = answer(runs(Part::Database), &state.database);
         seen.message_bus = answer(runs(Part::MessageBus), &state.message_bus);
         seen.identity = answer(runs(Part::Identity) && runs(Part::Database), &state.identity);
         seen
+    }
+
+    /// Whether a part answers: on a single node with all of its containers, among several with any.
+    fn runs(&self, state: &State, part: Part) -> bool {
+        let works =
+            |name: &String| state.seen.containers.get(name).is_some_and(|found| found.state == RunState::Running);
+        self.desired.provider(part).is_some_and(|provider| {
+            let mut containers = self.desired.containers_of(provider).map(|(name, _)| name);
+            match self.desired.topology {
+                Topology::Single => containers.all(works),
+                Topology::Several => containers.any(works),
+            }
+        })
     }
 
     fn owned(&self, service: &Name) -> BTreeSet<Name> {
@@ -77,6 +127,9 @@ impl World {
     pub fn apply(&self, operation: &Operation) -> Result<(), String> {
         let mut state = self.lock();
         let state = &mut *state;
+        if let Some(name) = operation.subject() {
+            require(self.in_reach(&state.seen, name), "a node that answers")?;
+        }
         match operation {
             Operation::StoreSecrets { .. } => state.seen.secrets = self.desired.secrets.keys().cloned().collect(),
             Operation::PrepareBase { tag } => {
@@ -88,13 +141,14 @@ impl World {
                 }
                 state.seen.images.insert(tag.clone());
             }
+            Operation::SendImages { node, .. } => self.send_images(state, node)?,
             Operation::EnsureBridge { .. } => {
                 let network = &self.desired.network;
                 let addresses = [network.gateway, network.internal_vip].into();
                 state.seen.bridge = Some(ObservedBridge { addresses, up: true });
             }
             Operation::CreateNetwork { network } => {
-                require(state.seen.bridge.is_some(), "bridge")?;
+                require(self.has_bridge(state), "bridge")?;
                 let desired = &self.desired.network;
                 let made = ObservedNetwork {
                     bridge: desired.bridge.clone(),
@@ -114,7 +168,7 @@ impl World {
             }
             Operation::CreateContainer { container } => self.create(state, container)?,
             Operation::StartContainer { container } => {
-                require(state.seen.bridge.is_some(), "bridge")?;
+                require(self.has_bridge(state), "bridge")?;
                 let found = state.seen.containers.get_mut(container).ok_or("no such container")?;
                 found.state = RunState::Running;
                 found.kept_running = true;
@@ -139,11 +193,7 @@ impl World {
                 found.health = ObservedHealth::Healthy;
             }
             Operation::AwaitAnswer { part } => {
-                let provider = self.desired.provider(*part).ok_or("no such part")?;
-                let runs = self.desired.containers_of(provider).all(|(name, _)| {
-                    state.seen.containers.get(name).is_some_and(|found| found.state == RunState::Running)
-                });
-                require(runs, "running containers")?;
+                require(self.runs(state, *part), "running containers")?;
             }
             Operation::StopContainer { container } => {
                 let found = state.seen.containers.get_mut(container).ok_or("no such container")?;
@@ -211,13 +261,20 @@ impl World {
         Ok(())
     }
 
+    /// Among several nodes the engines make the bridges.
+    fn has_bridge(&self, state: &State) -> bool {
+        state.seen.bridge.is_some() || self.desired.topology == Topology::Several
+    }
+
     fn create(&self, state: &mut State, container: &str) -> Result<(), String> {
         let desired = &self.desired.containers[container];
         require(!state.seen.containers.contains_key(container), "free name")?;
-        require(state.seen.images.contains(&desired.process.image), "image")?;
+        let images = self.images(state, &desired.node).ok_or("no such node")?;
+        require(images.contains(&desired.process.image), "image")?;
         require(state.seen.files.get(container) == Some(&desired.files_digest), "files")?;
         require(desired.process.volumes.values().all(|volume| state.seen.volumes.contains(volume)), "volumes")?;
-        let network = state.seen.networks.get_mut(&self.desired.network.name).ok_or("no network")?;
+        let network = &self.desired.nodes[&desired.node].network.name;
+        let network = state.seen.networks.get_mut(network).ok_or("no network")?;
         if desired.address.is_some() {
             network.containers.insert(container.to_owned());
         }
@@ -243,13 +300,17 @@ impl World {
         let desired = &self.desired.jobs[job];
         let fingerprint = fingerprint::of_job(desired);
         require(state.seen.files.contains_key(job), "files")?;
-        require(state.seen.images.contains(&desired.process.image), "image")?;
+        let images = self.images(state, &desired.node).ok_or("no such node")?;
+        require(images.contains(&desired.process.image), "image")?;
         require(desired.process.volumes.values().all(|volume| state.seen.volumes.contains(volume)), "volumes")?;
-        let network = state.seen.networks.contains_key(&self.desired.network.name) && state.seen.bridge.is_some();
+        let network = &self.desired.nodes[&desired.node].network.name;
+        let network = state.seen.networks.contains_key(network) && self.has_bridge(state);
         require(desired.network == Attachment::Host || network, "network")?;
         if desired.at_removal {
             let service = &desired.process.service;
-            require(state.seen.containers.values().all(|found| found.service != *service), "containers gone")?;
+            let here = |name: &String| *self.desired.node_of(name) == desired.node;
+            let mut left = state.seen.containers.iter().filter(|(name, _)| here(name));
+            require(left.all(|(_, found)| found.service != *service), "containers gone")?;
             state.traces.remove(service);
             state.seen.job_containers.remove(job);
             return Ok(());

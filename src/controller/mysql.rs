@@ -22,8 +22,9 @@ pub const RECORDS: &str = "octo";
 /// The server's own databases.
 const SYSTEM: [&str; 4] = ["information_schema", "mysql", "performance_schema", "sys"];
 
-/// How long the server may take to accept a connection.
+/// How long the server may take to accept a connection, and how long each of several.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
+const MEMBER_CONNECT_TIME: Duration = Duration::from_secs(1);
 /// How long the server may take for one statement: one that waits for somebody's lock must not wait
 /// for ever.
 const ANSWER_TIME: Duration = Duration::from_secs(120);
@@ -37,23 +38,30 @@ const ACCESS_DENIED: [u16; 2] = [1045, 1698];
 /// No such database or table.
 const UNKNOWN: [u16; 2] = [1049, 1146];
 
-/// The database server of a cloud.
+/// What a member of a cluster answers that has lost the others: it would have to guess.
+const NOT_READY: u16 = 1047;
+
+/// The database server of a cloud, or the members of its cluster.
 #[derive(Clone)]
 pub struct Database {
-    host: String,
-    port: u16,
+    /// Address and port, in the order in which the load balancer chooses the writer.
+    members: Vec<(String, u16)>,
     password: String,
     mask: Mask,
 }
 
 impl Database {
-    /// The server at `address:port`. Does not connect yet.
-    pub fn new(address: &str, password: &str, mask: Mask) -> Result<Self, Error> {
-        let (host, port) = address
-            .rsplit_once(':')
-            .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)))
-            .ok_or_else(|| Error::new(ErrorKind::Internal, format!("`{address}` is no address of a database")))?;
-        Ok(Self { host, port, password: password.to_owned(), mask })
+    /// The members at some `address:port`, of which the first that works is asked. Does not connect
+    /// yet.
+    pub fn new(addresses: &[String], password: &str, mask: Mask) -> Result<Self, Error> {
+        let member = |address: &String| {
+            address
+                .rsplit_once(':')
+                .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)))
+                .ok_or_else(|| Error::new(ErrorKind::Internal, format!("`{address}` is no address of a database")))
+        };
+        let members = addresses.iter().map(member).collect::<Result<_, Error>>()?;
+        Ok(Self { members, password: password.to_owned(), mask })
     }
 
     /// What the server holds. `users` are those to prove: service -> password.
@@ -225,19 +233,26 @@ impl Database {
     }
 
     fn unreachable(&self) -> String {
-        format!("cannot reach the database at {}:{}", self.host, self.port)
+        let members: Vec<String> = self.members.iter().map(|(host, port)| format!("{host}:{port}")).collect();
+        format!("cannot reach the database at {}", members.join(" or "))
     }
 
+    /// A connection to the first member that works.
     async fn open(&self, user: &str, password: &str) -> Result<Conn, mysql_async::Error> {
-        let options: Opts = OptsBuilder::default()
-            .ip_or_hostname(self.host.as_str())
-            .tcp_port(self.port)
-            .user(Some(user))
-            .pass(Some(password))
-            // A further connection through a socket would end on the host's own server, if it has one.
-            .prefer_socket(false)
-            .into();
-        within(CONNECT_TIME, Conn::new(options)).await
+        if let [(host, port)] = self.members.as_slice() {
+            return within(CONNECT_TIME, Conn::new(options(host, *port, user, password))).await;
+        }
+        let mut last = mysql_async::Error::Io(std::io::Error::from(std::io::ErrorKind::NotConnected).into());
+        for (host, port) in &self.members {
+            match within(MEMBER_CONNECT_TIME, ready(options(host, *port, user, password))).await {
+                Ok(connection) => return Ok(connection),
+                Err(mysql_async::Error::Server(error)) if error.code != NOT_READY => {
+                    return Err(mysql_async::Error::Server(error));
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 
     async fn run(&self, connection: &mut Conn, action: &str, statement: &str) -> Result<(), Error> {
@@ -267,6 +282,24 @@ impl Database {
 /// The server notices a lost connection too; a proper farewell only keeps its log clean.
 async fn close(connection: Conn) {
     within(CONNECT_TIME, connection.disconnect()).await.ok();
+}
+
+fn options(host: &str, port: u16, user: &str, password: &str) -> Opts {
+    OptsBuilder::default()
+        .ip_or_hostname(host)
+        .tcp_port(port)
+        .user(Some(user))
+        .pass(Some(password))
+        // A further connection through a socket would end on the host's own server, if it has one.
+        .prefer_socket(false)
+        .into()
+}
+
+/// A connection to a member that takes part in its cluster.
+async fn ready(options: Opts) -> Result<Conn, mysql_async::Error> {
+    let mut connection = Conn::new(options).await?;
+    connection.query_drop("SELECT 1 FROM DUAL").await?;
+    Ok(connection)
 }
 
 /// An answer within a time; none is an error like that of a connection which broke.

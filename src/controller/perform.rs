@@ -38,6 +38,7 @@ impl Adapters {
                 let recipe = self.cloud.images.get(image).ok_or_else(|| unknown("image", image.as_str()))?;
                 self.builder.build(recipe, progress).await
             }
+            Operation::SendImages { node, .. } => Err(unknown("node", node.as_str())),
             Operation::EnsureBridge { .. } => self.host.ensure_bridge(&desired.network).await,
             Operation::CreateNetwork { .. } => {
                 let mtu = self.host.mtu(&desired.network).await?;

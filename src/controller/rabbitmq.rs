@@ -33,7 +33,7 @@ const SHA256: &str = "rabbit_password_hashing_sha256";
 #[derive(Clone)]
 pub struct MessageBus {
     http: reqwest::Client,
-    url: String,
+    urls: Vec<String>,
     password: String,
     mask: Mask,
 }
@@ -57,9 +57,11 @@ struct Permission {
 }
 
 impl MessageBus {
-    /// The API at a URL (`http://10.203.0.20:15672`).
-    pub fn new(http: reqwest::Client, url: &str, password: &str, mask: Mask) -> Self {
-        Self { http, url: url.trim_end_matches('/').to_owned(), password: password.to_owned(), mask }
+    /// The API at some URLs (`http://10.203.0.20:15672`), one for each member of the cluster: the
+    /// first that accepts a connection is asked.
+    pub fn new(http: reqwest::Client, urls: &[String], password: &str, mask: Mask) -> Self {
+        let urls = urls.iter().map(|url| url.trim_end_matches('/').to_owned()).collect();
+        Self { http, urls, password: password.to_owned(), mask }
     }
 
     /// Which of these users have these passwords and all permissions. The server tells the salted
@@ -109,17 +111,11 @@ impl MessageBus {
     }
 
     async fn call(&self, action: &str, method: Method, path: &str, body: Option<Value>) -> Result<Vec<u8>, Error> {
-        let url = format!("{}/api/{path}", self.url);
-        let request = self.http.request(method, url).basic_auth(USER, Some(&self.password)).timeout(ANSWER_TIME);
-        let request = match &body {
-            Some(body) => request.json(body),
-            None => request,
-        };
         let failed = |error: reqwest::Error| {
             let error = Error::new(ErrorKind::Operation, action).because(&error);
             self.mask.error(error.hint("look at the message bus's log: octo logs; then repeat the command"))
         };
-        let answer = request.send().await.map_err(failed)?;
+        let answer = self.first_answer(method, path, body.as_ref()).await.map_err(failed)?;
         let status = answer.status();
         let content = answer.bytes().await.map_err(failed)?;
         if status.is_success() {
@@ -133,6 +129,29 @@ impl MessageBus {
             error
         };
         Err(self.mask.error(error))
+    }
+
+    /// The answer of the first member that accepts a connection, or why the last one did not.
+    async fn first_answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<reqwest::Response, reqwest::Error> {
+        let mut members = self.urls.iter().peekable();
+        loop {
+            let url = format!("{}/api/{path}", members.next().map(String::as_str).unwrap_or_default());
+            let request = self.http.request(method.clone(), url).basic_auth(USER, Some(&self.password));
+            let request = request.timeout(ANSWER_TIME);
+            let request = match body {
+                Some(body) => request.json(body),
+                None => request,
+            };
+            match request.send().await {
+                Err(error) if error.is_connect() && members.peek().is_some() => {}
+                answer => return answer,
+            }
+        }
     }
 
     fn parse<T: serde::de::DeserializeOwned>(&self, action: &str, content: Vec<u8>) -> Result<T, Error> {

@@ -21,6 +21,16 @@ pub fn internal_vip(subnet: Ipv4Net) -> Ipv4Addr {
     nth(subnet, 2)
 }
 
+/// The range of a node among several: the /24 of its number. The first /24, of number 0, is
+/// nobody's: the internal VIP is in it.
+pub fn node_range(subnet: Ipv4Net, number: u8) -> Ipv4Net {
+    let first = nth(subnet, u32::from(number) << 8);
+    Ipv4Net::new(first, NODE_PREFIX).unwrap_or(subnet)
+}
+
+/// The prefix length of a node's range among several.
+pub const NODE_PREFIX: u8 = 24;
+
 /// Addresses for containers by full name. A number from the catalog is kept; the others are
 /// derived from the name, so that a further container moves none but one whose number it takes.
 pub fn plan(subnet: Ipv4Net, wanted: &BTreeMap<String, Option<u8>>) -> BTreeMap<String, Ipv4Addr> {

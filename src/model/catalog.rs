@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::name::Name;
+use super::node::{Role, Topology};
 use super::path::file_name;
 use super::volume::VolumeReference;
 
@@ -223,6 +224,13 @@ pub struct Container {
     /// `name[:group]` or numeric. Without it: the image's user.
     #[serde(default)]
     pub user: Option<String>,
+    /// The nodes that it is on: those with one of these roles. Without any: control nodes. A cloud
+    /// of one node has that for control and compute.
+    #[serde(default)]
+    pub roles: Vec<Role>,
+    /// The only kind of cloud that has it: of one node, or of several.
+    #[serde(default)]
+    pub topology: Option<Topology>,
     /// The network it lives on.
     #[serde(default)]
     pub network: Attachment,
@@ -426,6 +434,13 @@ pub struct Job {
     /// to bear repetition, and to find nothing.
     #[serde(default)]
     pub at_removal: bool,
+    /// The nodes that a job of the removal runs on, as for a container. All others run once for the
+    /// whole cloud.
+    #[serde(default)]
+    pub roles: Vec<Role>,
+    /// The only kind of cloud that has it, as for a container.
+    #[serde(default)]
+    pub topology: Option<Topology>,
     /// Whether the service's containers wait for it. A job that only fills in what their first
     /// requests need can run while they start.
     #[serde(default = "yes")]

@@ -10,20 +10,28 @@ use serde::Serialize;
 use super::catalog::{Attachment, Distro, Frontend, Health, Part, SecretKind};
 use super::identity::IdentityObject;
 use super::name::Name;
+use super::node::{Role, Topology, node_in};
+use super::settings::Uplink;
 
-/// Everything that should exist for one cloud on this node.
+/// Everything that should exist for one cloud, on all of its nodes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Desired {
     /// The cloud.
     pub cloud: Name,
-    /// The node that this is for.
+    /// The node that octo runs on.
     pub node: Name,
+    /// How many nodes there are.
+    pub topology: Topology,
+    /// The nodes; of a cloud of one, that one.
+    pub nodes: BTreeMap<Name, DesiredNode>,
     /// The distribution inside the images.
     pub distro: Distro,
     /// Images by catalog name: those that the enabled services need, with parents.
     pub images: BTreeMap<Name, DesiredImage>,
-    /// The management network.
+    /// The management network as the node has it that octo runs on.
     pub network: DesiredNetwork,
+    /// How the bridges of several nodes are one network.
+    pub uplink: Uplink,
     /// The provider network.
     pub provider: DesiredProvider,
     /// Volumes by full name.
@@ -48,6 +56,19 @@ pub struct Desired {
     pub access: Access,
     /// The directory on the host for log files.
     pub log_directory: String,
+}
+
+/// A node.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DesiredNode {
+    /// The number of its range in the management subnet; 0 where it is the only one.
+    pub number: u8,
+    /// Where the others reach it; `None` where there are none.
+    pub address: Option<Ipv4Addr>,
+    /// What it is for.
+    pub roles: BTreeSet<Role>,
+    /// The management network as this node has it.
+    pub network: DesiredNetwork,
 }
 
 /// An enabled service.
@@ -75,18 +96,21 @@ pub struct DesiredImage {
     pub base: Option<String>,
 }
 
-/// The management network.
+/// The management network on one node.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct DesiredNetwork {
-    /// The Docker network's name (`<cloud>-management`).
+    /// The Docker network's name (`<cloud>-management`, with the node where there are several).
     pub name: String,
     /// The bridge on the host.
     pub bridge: String,
     /// Its subnet.
     pub subnet: Ipv4Net,
+    /// The part of the subnet that this node's bridge and containers have their addresses in.
+    pub range: Ipv4Net,
     /// The bridge's own address.
     pub gateway: Ipv4Addr,
-    /// The internal VIP, a second address of the bridge on a single node.
+    /// The internal VIP: a second address of the bridge on a single node, of the bridge of whichever
+    /// node holds it among several.
     pub internal_vip: Ipv4Addr,
     /// The external VIP.
     pub external_vip: Ipv4Addr,
@@ -121,6 +145,8 @@ pub struct DesiredProvider {
 pub struct DesiredVolume {
     /// The service whose data it holds.
     pub service: Name,
+    /// The node that it is on.
+    pub node: Name,
 }
 
 /// What a process needs around it, as container or as job.
@@ -173,6 +199,8 @@ pub struct ProcessSpec {
 pub struct DesiredContainer {
     /// The process.
     pub process: ProcessSpec,
+    /// The node that it is on.
+    pub node: Name,
     /// Its name in the catalog.
     pub container: Name,
     /// Its address on the management network; `None` on the host network.
@@ -198,6 +226,8 @@ pub struct DesiredContainer {
 pub struct DesiredJob {
     /// The process. On the management network its address is whatever the network gives.
     pub process: ProcessSpec,
+    /// The node that it runs on.
+    pub node: Name,
     /// The network it lives on.
     pub network: Attachment,
     /// Its name in the catalog.
@@ -223,17 +253,30 @@ pub struct DesiredFrontend {
     pub service: Name,
     /// As the catalog has it.
     pub frontend: Frontend,
-    /// Where it is answered: container name -> address.
-    pub backends: BTreeMap<String, (Ipv4Addr, u16)>,
+    /// Where it is answered: full container name -> address, in the order of the nodes.
+    pub backends: Vec<DesiredBackend>,
+}
+
+/// One place where a frontend is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DesiredBackend {
+    /// The container's full name.
+    pub name: String,
+    /// The node that it is on.
+    pub node: Name,
+    /// Its address.
+    pub address: Ipv4Addr,
+    /// The port there.
+    pub port: u16,
 }
 
 /// Where octo reaches the parts of the cloud that it configures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Access {
-    /// The database's service and `address:port`.
-    pub database: Option<(Name, String)>,
-    /// The message bus's service and the URL of its management interface.
-    pub message_bus: Option<(Name, String)>,
+    /// The database's service, and `address:port` of its members in the order of the nodes.
+    pub database: Option<(Name, Vec<String>)>,
+    /// The message bus's service, and the URLs of its members' management interfaces.
+    pub message_bus: Option<(Name, Vec<String>)>,
     /// The identity service and its URL on the internal VIP, with version.
     pub identity: Option<(Name, String)>,
     /// The same on the external VIP, for clients.
@@ -246,9 +289,33 @@ impl Desired {
         self.containers.iter().filter(move |(_, container)| container.process.service == *service)
     }
 
-    /// The devices that containers are given.
+    /// The nodes in the order of their numbers.
+    pub fn nodes_in_order(&self) -> Vec<(&Name, &DesiredNode)> {
+        let mut nodes: Vec<_> = self.nodes.iter().collect();
+        nodes.sort_by_key(|(_, node)| node.number);
+        nodes
+    }
+
+    /// The containers of a service on one node, in order.
+    pub fn containers_on<'a>(
+        &'a self,
+        node: &'a Name,
+        service: &'a Name,
+    ) -> impl Iterator<Item = (&'a String, &'a DesiredContainer)> {
+        self.containers_of(service).filter(move |(_, container)| container.node == *node)
+    }
+
+    /// The node of a container, job, volume or network by its full name.
+    pub fn node_of(&self, name: &str) -> &Name {
+        let known = node_in(name).and_then(|node| self.nodes.get_key_value(node)).map(|(node, _)| node);
+        let job = || self.jobs.get(name).map(|job| &job.node);
+        known.or_else(job).unwrap_or(&self.node)
+    }
+
+    /// The devices that containers on the node of octo itself are given.
     pub fn devices(&self) -> impl Iterator<Item = &String> {
-        self.containers.values().flat_map(|container| &container.process.devices)
+        let here = self.containers.values().filter(|container| container.node == self.node);
+        here.flat_map(|container| &container.process.devices)
     }
 
     /// The services and all that they need, transitively; everything for an empty list.

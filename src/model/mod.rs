@@ -14,6 +14,7 @@ pub mod label;
 pub mod log;
 pub mod merge;
 pub mod name;
+pub mod node;
 pub mod observed;
 pub mod operation;
 pub mod path;

@@ -11,10 +11,13 @@ use serde::Serialize;
 use super::identity::IdentityObject;
 use super::name::Name;
 
-/// What exists of one cloud on one node, and what stands in its way.
+/// What exists of one cloud, and what stands in its way. Containers, networks, volumes and files of
+/// all nodes stand together, since their names tell the node.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Observed {
-    /// The tags of wanted images and bases that the engine has; all clouds of a machine share them.
+    /// The other nodes.
+    pub peers: BTreeMap<Name, Reached<ObservedPeer>>,
+    /// The tags of wanted images and bases that the engine here has; all clouds of a machine share them.
     pub images: BTreeSet<String>,
     /// The management bridge, if the host has it: its addresses.
     pub bridge: Option<ObservedBridge>,
@@ -26,7 +29,7 @@ pub struct Observed {
     pub containers: BTreeMap<String, ObservedContainer>,
     /// Jobs' containers of this cloud, by name.
     pub job_containers: BTreeMap<String, JobContainer>,
-    /// What the cloud's compute service has made on this node.
+    /// What the cloud's compute service has made on the node that octo runs on.
     pub instances: ObservedInstances,
     /// Containers of other clouds that leave no room for one of this cloud: name -> whose it is.
     pub rivals: BTreeMap<String, String>,
@@ -97,6 +100,15 @@ impl fmt::Display for Occupied {
             OccupiedKind::Link | OccupiedKind::Gateway => write!(formatter, "the route to {network} on {interface}"),
         }
     }
+}
+
+/// A node that octo does not run on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct ObservedPeer {
+    /// The tags of wanted images that its engine has.
+    pub images: BTreeSet<String>,
+    /// What the cloud's compute service has made there.
+    pub instances: ObservedInstances,
 }
 
 /// Something that answers, or not.

@@ -30,6 +30,13 @@ pub enum Operation {
         /// Its tag.
         tag: String,
     },
+    /// Sends images to a node that has no registry to take them from.
+    SendImages {
+        /// The node.
+        node: Name,
+        /// How many it lacks.
+        count: usize,
+    },
     /// Makes the management bridge with its addresses, or adds what is missing.
     EnsureBridge {
         /// The bridge's name.
@@ -90,13 +97,17 @@ pub enum Operation {
         /// Its name.
         container: String,
     },
-    /// Stops all instances on the node.
+    /// Stops all instances on a node.
     StopInstances {
+        /// The node, where there are several.
+        node: Option<Name>,
         /// How many run.
         count: usize,
     },
-    /// Removes all instances on the node, with their disks.
+    /// Removes all instances on a node, with their disks.
     RemoveInstances {
+        /// The node, where there are several.
+        node: Option<Name>,
         /// How many there are.
         count: usize,
     },
@@ -158,6 +169,25 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// The full name of the container, job, network, volume or owner of files that it is about, which
+    /// tells the node.
+    pub fn subject(&self) -> Option<&str> {
+        match self {
+            Self::CreateNetwork { network } | Self::RemoveNetwork { network } => Some(network),
+            Self::CreateVolume { volume } | Self::RemoveVolume { volume } => Some(volume),
+            Self::WriteFiles { owner } | Self::RemoveFiles { owner } => Some(owner),
+            Self::CreateContainer { container }
+            | Self::StartContainer { container }
+            | Self::KeepRunning { container }
+            | Self::ReloadContainer { container }
+            | Self::AwaitHealth { container }
+            | Self::StopContainer { container }
+            | Self::RemoveContainer { container } => Some(container),
+            Self::RunJob { job } => Some(job),
+            _ => None,
+        }
+    }
+
     /// Whether it destroys what cannot be made again, so that somebody has to agree. A database is
     /// only ever dropped before its first filling has succeeded: nothing is in it yet.
     pub fn destroys(&self) -> bool {
@@ -172,6 +202,7 @@ impl fmt::Display for Operation {
             Self::StoreSecrets { count } => write!(formatter, "store {count} new secrets"),
             Self::PrepareBase { tag } => write!(formatter, "prepare base {tag}"),
             Self::BuildImage { image, .. } => write!(formatter, "build image {image}"),
+            Self::SendImages { node, count } => write!(formatter, "send {} to {node}", plural(*count, "image")),
             Self::EnsureBridge { bridge } => write!(formatter, "set up bridge {bridge}"),
             Self::CreateNetwork { network } => write!(formatter, "create network {network}"),
             Self::CreateVolume { volume } => write!(formatter, "create volume {volume}"),
@@ -184,8 +215,12 @@ impl fmt::Display for Operation {
             Self::AwaitAnswer { part } => write!(formatter, "wait for an answer of the {}", part.words()),
             Self::StopContainer { container } => write!(formatter, "stop {container}"),
             Self::RemoveContainer { container } => write!(formatter, "remove container {container}"),
-            Self::StopInstances { count } => write!(formatter, "stop {}", plural(*count, "instance")),
-            Self::RemoveInstances { count } => write!(formatter, "remove {}", plural(*count, "instance")),
+            Self::StopInstances { node, count } => {
+                write!(formatter, "stop {}{}", plural(*count, "instance"), on(node.as_ref()))
+            }
+            Self::RemoveInstances { node, count } => {
+                write!(formatter, "remove {}{}", plural(*count, "instance"), on(node.as_ref()))
+            }
             Self::CreateDatabase { database } => write!(formatter, "create database {database}"),
             Self::DropDatabase { database } => write!(formatter, "drop database {database}"),
             Self::EnsureDatabaseUser { user } => write!(formatter, "set up database user {user}"),
@@ -200,4 +235,9 @@ impl fmt::Display for Operation {
             Self::RemoveState => formatter.write_str("remove secrets, state and log files"),
         }
     }
+}
+
+/// Where, in a cloud of several nodes.
+fn on(node: Option<&Name>) -> String {
+    node.map(|node| format!(" on {node}")).unwrap_or_default()
 }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalog::Distro;
 use super::name::Name;
+use super::node::Role;
 
 /// `configuration.yaml`: what this cloud wants.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
@@ -32,6 +33,8 @@ pub struct Settings {
     pub base: Base,
     /// How images are built.
     pub build: Build,
+    /// The cloud's machines. Without any: the one that octo runs on.
+    pub nodes: Vec<NodeSettings>,
     /// Networks and addresses.
     pub network: Network,
     /// The operator's last word: service -> file name -> section -> option -> value. For files
@@ -63,6 +66,7 @@ impl Default for Settings {
             services: Vec::new(),
             base: Base::default(),
             build: Build::default(),
+            nodes: Vec::new(),
             network: Network::default(),
             overrides: BTreeMap::new(),
             config: BTreeMap::new(),
@@ -136,6 +140,82 @@ pub struct Build {
     pub parallelism: Option<u16>,
 }
 
+/// A machine of the cloud, with a Docker Engine of its own.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NodeSettings {
+    /// Its name: part of the names of all that octo makes on it. At most 10 characters.
+    pub name: Name,
+    /// The address where the other nodes reach it.
+    pub address: Ipv4Addr,
+    /// Its Docker Engine: `unix://…`, `tcp://…` or `ssh://…`. Without it: the socket of the machine
+    /// that octo runs on.
+    #[serde(default = "NodeSettings::default_engine")]
+    pub engine: String,
+    /// What it is for.
+    pub roles: Vec<Role>,
+    /// The number of its range in the management subnet. Without it: its place in the list.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 250))]
+    pub number: Option<u8>,
+    /// Certificates for an engine that is reached by `tcp://`.
+    #[serde(default)]
+    pub tls: Option<EngineTls>,
+}
+
+impl NodeSettings {
+    fn default_engine() -> String {
+        "unix:///var/run/docker.sock".to_owned()
+    }
+}
+
+/// How octo and an engine prove to each other who they are. Paths are relative to this file.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EngineTls {
+    /// The authority that has signed the engine's certificate: a PEM file.
+    pub ca: String,
+    /// octo's own certificate: a PEM file.
+    pub certificate: String,
+    /// The key of that: a PEM file.
+    pub key: String,
+}
+
+/// How the management bridges of several nodes are one network.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "lowercase")]
+pub enum Uplink {
+    /// Over the nodes' addresses, in unicast VXLAN packets.
+    Vxlan(Vxlan),
+    /// Over a network interface (or VLAN) that each node has under this name and uses for nothing else.
+    Interface(String),
+}
+
+impl Default for Uplink {
+    fn default() -> Self {
+        Self::Vxlan(Vxlan::default())
+    }
+}
+
+/// A VXLAN between the nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Vxlan {
+    /// Its identifier, which no other VXLAN between these machines has.
+    #[schemars(range(min = 1, max = 16_777_215))]
+    pub id: u32,
+    /// The UDP port.
+    #[schemars(range(min = 1))]
+    pub port: u16,
+}
+
+impl Default for Vxlan {
+    fn default() -> Self {
+        // IANA's port for VXLAN.
+        Self { id: 203, port: 4789 }
+    }
+}
+
 /// Networks and addresses.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -173,7 +253,8 @@ impl Default for Network {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Management {
-    /// Its subnet, between /16 and /24. It must overlap nothing that the host can reach.
+    /// Its subnet, between /16 and /24. It must overlap nothing that the host can reach. With several
+    /// nodes each has a /24 of it.
     #[schemars(with = "String", extend("format" = "ipv4-net"))]
     pub subnet: Ipv4Net,
     /// The bridge's name on the host, at most 15 characters. Without it: `octo-<cloud>`.
@@ -181,11 +262,14 @@ pub struct Management {
     /// The MTU of the bridge and the containers. Without it: that of the host's default route.
     #[schemars(range(min = 1280, max = 9216))]
     pub mtu: Option<u16>,
+    /// How the bridges of several nodes are one network.
+    pub uplink: Uplink,
 }
 
 impl Default for Management {
     fn default() -> Self {
-        Self { subnet: Ipv4Net::new_assert(Ipv4Addr::new(10, 203, 0, 0), 24), bridge: None, mtu: None }
+        let subnet = Ipv4Net::new_assert(Ipv4Addr::new(10, 203, 0, 0), 24);
+        Self { subnet, bridge: None, mtu: None, uplink: Uplink::default() }
     }
 }
 

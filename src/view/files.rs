@@ -9,11 +9,12 @@ use crate::model::catalog::{Catalog, File, Mode, Part, Service};
 use crate::model::desired::Desired;
 use crate::model::identity::{ADMINISTRATOR, SERVICE_PROJECT};
 use crate::model::name::Name;
+use crate::model::node::{Topology, hostname};
 use crate::model::path::file_name;
 use crate::model::problem::{FileId, Place, Problem, Step, Target};
 use crate::model::resolve::{files_of, image_user};
 use crate::model::secret::{self, Secrets};
-use crate::model::settings::Settings;
+use crate::model::settings::{Settings, Uplink};
 
 use super::ini;
 use super::rendered::{RenderedFile, RenderedFiles};
@@ -146,7 +147,10 @@ impl Renderer<'_> {
     /// The variables that a service's templates see. `dockerfiles/` and `templates/` are written
     /// against these names: they are listed in ARCHITECTURE.md.
     fn context(&self, owner: &str, name: &Name, service: &Service, part: &Name) -> Value {
-        let Desired { network, access, cloud, .. } = self.desired;
+        let Desired { access, cloud, topology, .. } = self.desired;
+        let node = self.desired.node_of(owner);
+        let own_node = self.desired.nodes.get(node);
+        let network = own_node.map_or(&self.desired.network, |node| &node.network);
         let settings = self.sources.settings;
         let secrets = self.secrets(name, service);
         let own = |key: &str| secrets.get(key).cloned().unwrap_or_else(|| json!(""));
@@ -161,8 +165,15 @@ impl Renderer<'_> {
             "threads": settings.limits.threads,
             "service": name,
             "container": part,
-            "node": self.desired.node,
+            "name": owner,
+            "hostname": hostname(owner),
+            "topology": topology,
+            "node": node,
+            "node_number": own_node.map(|node| node.number).unwrap_or_default(),
             "node_address": network.gateway,
+            "nodes": self.nodes(),
+            "members": self.members(name, service),
+            "uplink": self.uplink(),
             "image": self.desired.images.get(&service.image).map(|image| image.tag.clone()).unwrap_or_default(),
             "address": address.map(|address| address.to_string()).unwrap_or_default(),
             "vip": {
@@ -193,7 +204,7 @@ impl Renderer<'_> {
                 "project": SERVICE_PROJECT,
                 "domain": "Default",
             },
-            "log": self.log(),
+            "log": self.log(node),
         });
         if let Value::Object(context) = &mut context {
             match service.provides {
@@ -206,7 +217,11 @@ impl Renderer<'_> {
                     context.insert("root".to_owned(), json!({"password": own(secret::DATABASE_ROOT)}));
                 }
                 Some(Part::LoadBalancer) => {
-                    let stats = json!({"port": settings.network.stats_port, "bind": network.internal_vip});
+                    let bind = match topology {
+                        Topology::Single => network.internal_vip,
+                        Topology::Several => network.gateway,
+                    };
+                    let stats = json!({"port": settings.network.stats_port, "bind": bind});
                     context.insert("stats".to_owned(), stats);
                     context.insert("frontends".to_owned(), self.frontends());
                 }
@@ -225,11 +240,57 @@ impl Renderer<'_> {
         })
     }
 
+    /// The nodes, in order.
+    fn nodes(&self) -> Vec<Value> {
+        let nodes = self.desired.nodes_in_order();
+        let told = nodes.into_iter().map(|(name, node)| {
+            json!({
+                "name": name,
+                "number": node.number,
+                "address": node.network.gateway,
+                "underlay": node.address.map(|address| address.to_string()).unwrap_or_default(),
+                "roles": node.roles,
+            })
+        });
+        told.collect()
+    }
+
+    /// The containers of a service on all nodes: container -> list in the order of the nodes.
+    fn members(&self, name: &Name, service: &Service) -> BTreeMap<String, Vec<Value>> {
+        let mut members: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+        for (node_name, node) in self.desired.nodes_in_order() {
+            for (full, container) in self.desired.containers_on(node_name, name) {
+                let known = service.containers.get(&container.container);
+                members.entry(writable(container.container.as_str())).or_default().push(json!({
+                    "node": node_name,
+                    "name": full,
+                    "hostname": hostname(full),
+                    "address": container.address.unwrap_or(node.network.gateway),
+                    "port": known.and_then(|known| known.ports.first()).copied().unwrap_or_default(),
+                }));
+            }
+        }
+        members
+    }
+
+    /// How the bridges of several nodes are one network.
+    fn uplink(&self) -> Value {
+        let (kind, id, port, interface) = match (&self.desired.uplink, self.desired.topology) {
+            (_, Topology::Single) => ("none", 0, 0, ""),
+            (Uplink::Vxlan(vxlan), Topology::Several) => ("vxlan", vxlan.id, vxlan.port, ""),
+            (Uplink::Interface(interface), Topology::Several) => ("interface", 0, 0, interface.as_str()),
+        };
+        let mtu = self.sources.settings.network.management.mtu.unwrap_or_default();
+        json!({"kind": kind, "id": id, "port": port, "interface": interface, "mtu": mtu})
+    }
+
     /// Where every container of the management network is reached: service -> container ->
     /// `address:port`, with its first port.
     fn backends(&self) -> Value {
         let mut services: BTreeMap<String, BTreeMap<String, Vec<String>>> = BTreeMap::new();
-        for container in self.desired.containers.values() {
+        let mut containers: Vec<_> = self.desired.containers.values().collect();
+        containers.sort_by_key(|container| self.desired.nodes.get(&container.node).map(|node| node.number));
+        for container in containers {
             let service = &container.process.service;
             let known = self.sources.catalog.services.get(service);
             let port = known.and_then(|known| known.containers.get(&container.container)?.ports.first());
@@ -262,12 +323,13 @@ impl Renderer<'_> {
             return Value::Null;
         };
         let frontend = self.desired.frontends.values().find(|frontend| frontend.service == *provider);
+        let direct = direct.first().map(String::as_str).unwrap_or_default();
         let (host, port) = match (frontend, direct.split_once(':')) {
             (Some(frontend), _) if self.desired.provider(Part::LoadBalancer).is_some() => {
                 (self.desired.network.internal_vip.to_string(), frontend.frontend.port)
             }
             (_, Some((host, port))) => (host.to_owned(), port.parse().unwrap_or_default()),
-            (_, None) => (direct.clone(), 0),
+            (_, None) => (direct.to_owned(), 0),
         };
         json!({"host": host, "port": port, "user": name, "password": password})
     }
@@ -287,8 +349,9 @@ impl Renderer<'_> {
     fn backends_of(&self, part: Part) -> Vec<String> {
         let Some(provider) = self.desired.provider(part) else { return Vec::new() };
         let Some(service) = self.sources.catalog.services.get(provider) else { return Vec::new() };
-        self.desired
-            .containers_of(provider)
+        let nodes = self.desired.nodes_in_order();
+        let members = nodes.into_iter().flat_map(|(node, _)| self.desired.containers_on(node, provider));
+        members
             .filter_map(|(_, container)| {
                 let port = service.containers.get(&container.container)?.ports.first()?;
                 Some(format!("{}:{port}", container.address?))
@@ -296,19 +359,19 @@ impl Renderer<'_> {
             .collect()
     }
 
-    fn log(&self) -> Value {
-        let address = self.backends_of(Part::LogCollector).into_iter().next().unwrap_or_default();
+    /// The log collector of a node.
+    fn log(&self, node: &Name) -> Value {
+        let mut own = self.desired.containers.values().filter(|container| container.node == *node);
+        let address = own.find_map(|own| own.process.log_address.clone());
+        let any = || self.backends_of(Part::LogCollector).into_iter().next();
+        let address = address.or_else(any).unwrap_or_default();
         let (host, port) = address.split_once(':').unwrap_or((&address, "0"));
         json!({"host": host, "port": port.parse::<u16>().unwrap_or_default()})
     }
 
     fn frontends(&self) -> Value {
         let frontends = self.desired.frontends.iter().map(|(name, desired)| {
-            let backends: Vec<Value> = desired
-                .backends
-                .iter()
-                .map(|(name, (address, port))| json!({"name": name, "address": address, "port": port}))
-                .collect();
+            let backends: Vec<Value> = desired.backends.iter().map(|backend| json!(backend)).collect();
             json!({
                 "name": name,
                 "port": desired.frontend.port,

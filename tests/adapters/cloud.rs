@@ -12,12 +12,15 @@ use octo::controller::port::{ImageBuilder, Observe, Perform};
 use octo::error::{Error, ErrorKind};
 use octo::model::base::{BaseFacts, choose_base};
 use octo::model::catalog::{Attachment, Catalog, Distro, Health};
-use octo::model::desired::{Access, Desired, DesiredContainer, DesiredProvider, DesiredService, DesiredVolume};
+use octo::model::desired::{
+    Access, Desired, DesiredContainer, DesiredNode, DesiredProvider, DesiredService, DesiredVolume,
+};
 use octo::model::fingerprint;
+use octo::model::node::{Role, Topology};
 use octo::model::observed::{JobRecord, Observed, ObservedHealth, Reached, RunState};
 use octo::model::operation::Operation;
 use octo::model::secret::Secrets;
-use octo::model::settings::{Base, Settings};
+use octo::model::settings::{Base, Settings, Uplink};
 use octo::view::rendered::{RenderedFile, RenderedFiles, RenderedImage, files_digest};
 
 use super::mysql::Server;
@@ -39,12 +42,17 @@ impl ImageBuilder for NoBuilder {
 
 impl Scene {
     fn cloud(&self) -> Cloud {
+        let roles = BTreeSet::from([Role::Control, Role::Compute]);
+        let node = DesiredNode { number: 0, address: None, roles, network: self.network.clone() };
         let desired = Desired {
             cloud: self.cloud.clone(),
             node: self.node.clone(),
+            topology: Topology::Single,
+            nodes: BTreeMap::from([(self.node.clone(), node)]),
             distro: Distro::Debian,
             images: BTreeMap::new(),
             network: self.network.clone(),
+            uplink: Uplink::default(),
             provider: DesiredProvider { bridge: "br-ex".to_owned(), interface: None, address: None },
             volumes: BTreeMap::new(),
             containers: BTreeMap::new(),
@@ -109,7 +117,10 @@ async fn a_container_from_nothing_to_nothing() {
     wanted.files_digest = files_digest(&files);
     let mut cloud = scene.cloud();
     cloud.desired.containers.insert(name.clone(), wanted.clone());
-    cloud.desired.volumes.insert(volume.clone(), DesiredVolume { service: "test".parse().unwrap() });
+    cloud
+        .desired
+        .volumes
+        .insert(volume.clone(), DesiredVolume { service: "test".parse().unwrap(), node: scene.node.clone() });
     cloud.files.0.insert(name.clone(), files);
     let adapters = scene.adapters(cloud.clone());
 
@@ -248,7 +259,7 @@ async fn jobs_are_recorded_awaited_and_explained() {
     let server = Server::start().await;
     let scene = Scene::new().await.with_network().await;
     let mut cloud = scene.cloud();
-    cloud.desired.access.database = Some(("test".parse().unwrap(), server.address.clone()));
+    cloud.desired.access.database = Some(("test".parse().unwrap(), vec![server.address.clone()]));
     cloud.secrets.insert("test.root", super::mysql::ROOT.to_owned().into());
     let (good, bad, slow) = (scene.name("good"), scene.name("bad"), scene.name("slow"));
     let mut logged = scene.job("echo done; sleep 0.5");
@@ -263,7 +274,7 @@ async fn jobs_are_recorded_awaited_and_explained() {
     let run = async |job: &String| adapters.perform(&Operation::RunJob { job: job.clone() }, &|_| {}).await;
     let record = async |job: &String| {
         let database = octo::controller::mysql::Database::new(
-            &server.address,
+            std::slice::from_ref(&server.address),
             super::mysql::ROOT,
             octo::controller::mask::Mask::default(),
         );
@@ -298,7 +309,7 @@ async fn jobs_of_the_removal_need_nothing_of_the_cloud() {
     let scene = Scene::new().await;
     let mut cloud = scene.cloud();
     // Both are gone by then: nobody listens, and what the service needs has no container.
-    cloud.desired.access.database = Some(("test".parse().unwrap(), "127.0.0.1:1".to_owned()));
+    cloud.desired.access.database = Some(("test".parse().unwrap(), vec!["127.0.0.1:1".to_owned()]));
     cloud.secrets.insert("test.root", super::mysql::ROOT.to_owned().into());
     let mut needed = scene.container("sleep 60", 50);
     needed.process.service = "needed".parse().unwrap();

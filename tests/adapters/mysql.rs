@@ -61,7 +61,7 @@ impl Server {
     fn database(&self, password: &str) -> Database {
         let mut secrets = Secrets::default();
         secrets.insert("mariadb.root", ROOT.to_owned().into());
-        Database::new(&self.address, password, Mask::for_secrets(&secrets)).unwrap()
+        Database::new(std::slice::from_ref(&self.address), password, Mask::for_secrets(&secrets)).unwrap()
     }
 }
 
@@ -128,7 +128,7 @@ async fn databases_users_and_records() {
 
 #[tokio::test]
 async fn a_server_that_is_down_is_told() {
-    let nobody = Database::new("127.0.0.1:1", "x", Mask::default()).unwrap();
+    let nobody = Database::new(&["127.0.0.1:1".to_owned()], "x", Mask::default()).unwrap();
     let error = nobody.observe(&BTreeMap::new()).await.unwrap_err();
     assert!(error.to_string().starts_with("cannot reach the database at 127.0.0.1:1"), "{error}");
 }

@@ -21,6 +21,7 @@ fn network(bridge: &str, third: u8, mtu: Option<u16>) -> DesiredNetwork {
         name: format!("{bridge}-management"),
         bridge: bridge.to_owned(),
         subnet: ipnet::Ipv4Net::new(address(0), 24).unwrap(),
+        range: ipnet::Ipv4Net::new(address(0), 24).unwrap(),
         gateway: address(1),
         internal_vip: address(2),
         external_vip: Ipv4Addr::LOCALHOST,

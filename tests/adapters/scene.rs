@@ -40,6 +40,7 @@ impl Scene {
             name: format!("{cloud}-management"),
             bridge: format!("octo-{cloud}"),
             subnet: ipnet::Ipv4Net::new(address(0), 24).unwrap(),
+            range: ipnet::Ipv4Net::new(address(0), 24).unwrap(),
             gateway: address(1),
             internal_vip: address(2),
             external_vip: Ipv4Addr::LOCALHOST,
@@ -102,6 +103,7 @@ impl Scene {
     pub fn container(&self, script: &str, last: u8) -> DesiredContainer {
         DesiredContainer {
             process: self.process(script),
+            node: self.node.clone(),
             container: "main".parse().unwrap(),
             address: Some(self.address(last)),
             health: Health::Process {},
@@ -118,6 +120,7 @@ impl Scene {
     pub fn job(&self, script: &str) -> DesiredJob {
         DesiredJob {
             process: self.process(script),
+            node: self.node.clone(),
             network: Attachment::Management,
             job: "sync".parse().unwrap(),
             after: BTreeSet::new(),

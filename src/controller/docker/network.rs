@@ -67,7 +67,7 @@ impl Engine {
                 config: Some(vec![IpamConfig {
                     subnet: Some(network.subnet.to_string()),
                     gateway: Some(network.gateway.to_string()),
-                    ip_range: Some(dynamic_range(network.subnet).to_string()),
+                    ip_range: Some(dynamic_range(network.range).to_string()),
                     ..IpamConfig::default()
                 }]),
                 ..Ipam::default()

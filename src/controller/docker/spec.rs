@@ -15,6 +15,7 @@ use crate::model::desired::{DesiredContainer, DesiredJob, ProcessSpec};
 use crate::model::fingerprint;
 use crate::model::label;
 use crate::model::name::Name;
+use crate::model::node::hostname;
 
 /// Limits of the engine's own copy of a container's output.
 const LOG_SIZE: &str = "10m";
@@ -76,7 +77,7 @@ fn of_process(
 ) -> ContainerCreateBody {
     let environment = process.environment.iter().map(|(key, value)| format!("{key}={value}")).collect();
     ContainerCreateBody {
-        hostname: Some(name.to_owned()),
+        hostname: Some(hostname(name)),
         image: Some(process.image.clone()),
         // As entry point and not as command, so that an image's own entry point does not matter.
         entrypoint: Some(process.command.clone()),

@@ -19,13 +19,18 @@ impl Planner<'_> {
         if whole {
             self.leftovers();
         }
-        let network = self.network();
-        for service in self.service_order(scope) {
-            let image = self.image_of(&service);
-            let desired = self.desired;
-            for (name, container) in desired.containers_of(&service) {
-                self.container(name, container, network.into_iter().chain(image).collect());
+        for node in self.nodes() {
+            let network = self.network(node);
+            let sent = self.images_sent(node, scope);
+            let begun = self.plan.nodes.len();
+            for service in self.service_order(scope) {
+                let image = self.image_here(node, &service);
+                let desired = self.desired;
+                for (name, container) in desired.containers_on(node, &service) {
+                    self.container(name, container, network.into_iter().chain(image).chain(sent).collect());
+                }
             }
+            self.rolled(begun);
         }
         if !self.held.is_empty() {
             self.note("next: octo init");
@@ -54,7 +59,9 @@ impl Planner<'_> {
         };
         if let Some(cause) = cause {
             if found.is_some() {
-                // What the new one stands on comes first: until then the old one serves.
+                // What the new one stands on comes first: until then the old one serves, and so do those
+                // of the other nodes.
+                before.extend(self.rolled.iter().copied());
                 before.push(self.remove_container(name, &cause, &before));
             }
             before.extend(self.files(name, &desired.files_digest, found.map(|_| cause.as_str())));
@@ -92,6 +99,8 @@ impl Planner<'_> {
             None => "absent",
         };
         let mut after: Vec<NodeId> = self.secrets().into_iter().collect();
+        // On another node files are written through a container.
+        after.extend(self.sent(self.desired.node_of(owner)));
         after.extend(self.node(&Operation::RemoveContainer { container: owner.to_owned() }));
         Some(self.add(Operation::WriteFiles { owner: owner.to_owned() }, cause, after))
     }
@@ -154,7 +163,8 @@ impl Planner<'_> {
                 format!("stop that cloud first: octo stop, with its own configuration.yaml (cloud: {cloud})"),
             );
         }
-        for (address, port) in &desired.host_ports {
+        let ports = desired.host_ports.iter().filter(|_| desired.node == self.desired.node);
+        for (address, port) in ports {
             let network = &self.desired.network;
             let own = [network.gateway, network.internal_vip].contains(address);
             if !own && !self.observed.occupied.is_empty() && !is_here(*address, &self.observed.occupied) {

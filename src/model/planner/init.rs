@@ -145,8 +145,13 @@ impl Planner<'_> {
     }
 
     fn containers_exist(&mut self) -> bool {
-        let missing: Vec<&String> =
-            self.desired.containers.keys().filter(|name| !self.observed.containers.contains_key(*name)).collect();
+        let missing: Vec<&String> = self
+            .desired
+            .containers
+            .keys()
+            .filter(|name| self.in_reach(name))
+            .filter(|name| !self.observed.containers.contains_key(*name))
+            .collect();
         if let Some(first) = missing.first() {
             self.obstacle(format!("container {first} does not exist ({} are missing)", missing.len()), "octo run");
         }
@@ -160,6 +165,9 @@ impl Planner<'_> {
             return;
         }
         for (name, _) in desired.containers_of(service) {
+            if !self.in_reach(name) {
+                continue;
+            }
             match self.observed.containers.get(name) {
                 Some(found) if found.state == RunState::Running => {
                     if found.health != ObservedHealth::Healthy {
@@ -249,8 +257,10 @@ impl Planner<'_> {
             Some(_) => "was interrupted",
         };
         let mut after = before;
-        after.extend(self.image_of(&job.process.service));
-        after.extend(self.network());
+        after.extend(self.image_here(&job.node, &job.process.service));
+        let service = BTreeSet::from([job.process.service.clone()]);
+        after.extend(self.images_sent(&job.node, &service));
+        after.extend(self.network(&job.node));
         after.extend(job.after.iter().filter_map(|other| self.node(&Operation::RunJob { job: other.clone() })));
         for needed in self.desired.infrastructure_of(&job.process.service) {
             after.extend(self.ready(needed));
@@ -260,7 +270,7 @@ impl Planner<'_> {
         }
         // The record of jobs lives in the database.
         after.extend(self.part_ready(Part::Database));
-        let stored = self.secrets();
+        let stored: Vec<NodeId> = self.secrets().into_iter().chain(self.sent(&job.node)).collect();
         after.push(self.add(Operation::WriteFiles { owner: name.to_owned() }, "for the job", stored));
         let run = self.add(Operation::RunJob { job: name.to_owned() }, cause, after);
         self.add(Operation::RemoveFiles { owner: name.to_owned() }, "not needed after the job", [run]);
@@ -318,13 +328,17 @@ impl Planner<'_> {
         before.extend(self.node(&Operation::EnsureDatabaseUser { user: service.clone() }));
         before.extend(self.node(&Operation::EnsureMessageUser { user: service.clone() }));
         for (name, _) in desired.containers_of(service) {
+            if !self.in_reach(name) {
+                continue;
+            }
             let planned = self.node(&Operation::StartContainer { container: name.clone() }).is_some();
             let created = self.node(&Operation::CreateContainer { container: name.clone() });
             let files = self.node(&Operation::WriteFiles { owner: name.clone() });
             if planned || (created.is_none() && self.running(name)) {
                 continue;
             }
-            let before = before.iter().copied().chain(created).chain(files).chain(self.network()).collect();
+            let before =
+                before.iter().copied().chain(created).chain(files).chain(self.network(desired.node_of(name))).collect();
             self.start_container(name, "initialised", before);
         }
     }

@@ -12,10 +12,13 @@ mod init;
 #[cfg(test)]
 mod instance_tests;
 mod network;
+mod nodes;
 mod power;
 mod removal;
 #[cfg(test)]
 mod removal_tests;
+#[cfg(test)]
+pub(crate) mod several_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -142,6 +145,8 @@ struct Planner<'a> {
     held: BTreeSet<String>,
     /// Images whose absence is an obstacle already.
     missing_images: BTreeSet<Name>,
+    /// What has to work before a container of the next node is made anew: those of the nodes before it.
+    rolled: Vec<NodeId>,
 }
 
 impl<'a> Planner<'a> {
@@ -154,6 +159,7 @@ impl<'a> Planner<'a> {
             nodes: BTreeMap::new(),
             held: BTreeSet::new(),
             missing_images: BTreeSet::new(),
+            rolled: Vec::new(),
         }
     }
 

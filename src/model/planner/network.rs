@@ -1,5 +1,7 @@
 //! Planning of what containers stand on: secrets, bridge, network, volumes.
 
+use crate::model::name::Name;
+use crate::model::node::Topology;
 use crate::model::operation::Operation;
 use crate::model::plan::NodeId;
 
@@ -21,9 +23,11 @@ impl Planner<'_> {
         (count > 0).then(|| self.add(Operation::StoreSecrets { count }, "not generated before", []))
     }
 
-    /// The node after which the management network exists and its bridge has its addresses.
-    pub(super) fn network(&mut self) -> Option<NodeId> {
-        let desired = &self.desired.network;
+    /// The operation after which the management network exists on a node. On a single node its bridge
+    /// has its addresses then; among several the engine makes the bridge, and one of the cloud's
+    /// containers gives it what the engine does not know of.
+    pub(super) fn network(&mut self, node: &Name) -> Option<NodeId> {
+        let desired = self.desired.nodes.get(node).map(|node| &node.network)?;
         if self.observed.foreign.contains(&desired.name) {
             self.obstacle(
                 format!("a network {} exists that is not of this cloud", desired.name),
@@ -33,7 +37,7 @@ impl Planner<'_> {
         }
         let create = Operation::CreateNetwork { network: desired.name.clone() };
         let Some(found) = self.observed.networks.get(&desired.name) else {
-            self.free_subnet(&[&desired.bridge]);
+            self.free_subnet(node, &[&desired.bridge]);
             let bridge = self.bridge(None);
             return Some(self.add(create, "absent", bridge));
         };
@@ -44,18 +48,24 @@ impl Planner<'_> {
         } else {
             return self.bridge(None);
         };
-        self.free_subnet(&[&desired.bridge, &found.bridge]);
+        self.free_subnet(node, &[&desired.bridge, &found.bridge]);
         // The bridge goes too: it has addresses of the old subnet, or another name.
         let emptied: Vec<_> = found.containers.iter().map(|name| self.remove_container(name, &cause, &[])).collect();
         let gone = self.add(Operation::RemoveNetwork { network: desired.name.clone() }, &cause, emptied);
+        if self.desired.topology == Topology::Several {
+            return Some(self.add(create, &cause, [gone]));
+        }
         let gone = self.add(Operation::RemoveBridge { bridge: found.bridge.clone() }, &cause, [gone]);
         let bridge = self.bridge(Some((&cause, gone)));
         Some(self.add(create, &cause, bridge))
     }
 
     /// Refuses a subnet that the host reaches in another way already. `own` are bridges of this
-    /// cloud.
-    fn free_subnet(&mut self, own: &[&str]) {
+    /// cloud. What other nodes reach is not known here.
+    fn free_subnet(&mut self, node: &Name, own: &[&str]) {
+        if *node != self.desired.node {
+            return;
+        }
         let subnet = self.desired.network.subnet;
         let mut others = self.observed.occupied.iter().filter(|other| !own.contains(&other.interface.as_str()));
         if let Some(other) = others.find(|other| other.collides(subnet)) {
@@ -69,6 +79,9 @@ impl Planner<'_> {
     /// The node after which the bridge has its addresses: also after a restart of the host, which
     /// forgets them. `anew` is why and after what it is made anew.
     fn bridge(&mut self, anew: Option<(&str, NodeId)>) -> Option<NodeId> {
+        if self.desired.topology == Topology::Several {
+            return None;
+        }
         let desired = &self.desired.network;
         let ensure = Operation::EnsureBridge { bridge: desired.bridge.clone() };
         if let Some((cause, gone)) = anew {

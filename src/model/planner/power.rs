@@ -1,6 +1,6 @@
 //! Planning of stop and start: containers as they are, none made and none removed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::fingerprint;
 use crate::model::name::Name;
@@ -47,12 +47,16 @@ impl Planner<'_> {
 
     /// Plans that instances stop with the whole cloud: after whoever would take that for their own
     /// end, and before what their network needs.
-    fn stop_instances(&mut self, cause: &str) -> Option<NodeId> {
-        let count = self.observed.instances.running.len();
+    fn stop_instances(&mut self, cause: &str) {
         let keepers = self.desired.containers.iter().filter(|(_, container)| container.process.engine_socket.is_some());
         let stopped: Vec<NodeId> =
             keepers.filter_map(|(name, _)| self.node(&Operation::StopContainer { container: name.clone() })).collect();
-        (count > 0).then(|| self.add(Operation::StopInstances { count }, cause, stopped))
+        for (node, instances) in self.instances() {
+            let count = instances.running.len();
+            if count > 0 {
+                self.add(Operation::StopInstances { node, count }, cause, stopped.iter().copied());
+            }
+        }
     }
 
     /// The stops of all containers whose services need this one.
@@ -70,10 +74,15 @@ impl Planner<'_> {
 
     /// Plans that stopped containers run again, in the order of need.
     pub(super) fn start(&mut self, scope: &BTreeSet<Name>) {
-        let network = if self.observed.networks.is_empty() { None } else { self.network() };
+        let nodes = self.nodes();
+        let networks: BTreeMap<&Name, Option<NodeId>> = nodes
+            .into_iter()
+            .map(|node| (node, if self.observed.networks.is_empty() { None } else { self.network(node) }))
+            .collect();
         for service in self.service_order(scope) {
             let desired = self.desired;
             for (name, container) in desired.containers_of(&service) {
+                let Some(network) = networks.get(&container.node).copied() else { continue };
                 let Some(found) = self.observed.containers.get(name) else {
                     self.note(format!("{name} does not exist: octo run"));
                     continue;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use crate::model::catalog::Attachment;
 use crate::model::desired::DesiredJob;
 use crate::model::name::Name;
+use crate::model::node::Topology;
+use crate::model::observed::Reached;
 use crate::model::operation::Operation;
 use crate::model::plan::NodeId;
 use crate::model::plural::plural;
@@ -18,6 +20,8 @@ impl<'a> Planner<'a> {
     /// Plans that nothing is left but data, or not even data.
     pub(super) fn remove(&mut self, volumes: bool) {
         self.stop(&[]);
+        // For the notes on those that do not answer.
+        self.nodes();
         let jobs = self.removal_jobs(volumes);
         let gone = self.remove_containers(&jobs);
         let mut all: Vec<NodeId> = gone.values().copied().collect();
@@ -27,7 +31,7 @@ impl<'a> Planner<'a> {
             let remove = Operation::RemoveNetwork { network: network.clone() };
             networks.push(self.add(remove, CAUSE, all.iter().copied()));
         }
-        if self.observed.bridge.is_some() {
+        if self.observed.bridge.is_some() && self.desired.topology == Topology::Single {
             let bridge = self.desired.network.bridge.clone();
             let after = if networks.is_empty() { all.clone() } else { networks };
             self.add(Operation::RemoveBridge { bridge }, CAUSE, after);
@@ -47,8 +51,9 @@ impl<'a> Planner<'a> {
             let kept = self.observed.volumes.len();
             self.note(format!("{kept} volumes and the secrets are kept: octo rm --volumes"));
         }
-        if !self.observed.instances.all.is_empty() {
-            let kept = plural(self.observed.instances.all.len(), "instance");
+        let kept: usize = self.instances().iter().map(|(_, found)| found.all.len()).sum();
+        if kept > 0 {
+            let kept = plural(kept, "instance");
             self.note(format!("{kept} of the cloud's users are kept, stopped, for when it is back: octo up"));
         }
     }
@@ -65,6 +70,9 @@ impl<'a> Planner<'a> {
                 continue;
             }
             for (name, job) in job_order(desired, &service, true) {
+                if !self.in_reach(name) {
+                    continue;
+                }
                 match self.prevented(job) {
                     None => jobs.push((name, job)),
                     Some(why) => self.plan.left_out.push(format!(
@@ -106,14 +114,17 @@ impl<'a> Planner<'a> {
         if let Some(cloud) = rival {
             return Some(format!("cloud {cloud} has this node's {service} now"));
         }
-        if !observed.images.contains(&job.process.image) {
+        let images =
+            observed.peers.get(&job.node).and_then(Reached::answer).map_or(&observed.images, |peer| &peer.images);
+        if !images.contains(&job.process.image) {
             return Some(format!("image {} is not built", desired.services.get(service)?.image));
         }
         if let Some(volume) = job.process.volumes.values().find(|volume| !observed.volumes.contains(*volume)) {
             return Some(format!("volume {volume} does not exist"));
         }
-        let network = &desired.network.name;
-        let connected = observed.bridge.is_some() && observed.networks.contains_key(network);
+        let network = desired.nodes.get(&job.node).map_or(&desired.network.name, |node| &node.network.name);
+        let bridge = observed.bridge.is_some() || desired.topology == Topology::Several;
+        let connected = bridge && observed.networks.contains_key(network);
         (job.network == Attachment::Management && !connected).then(|| format!("network {network} does not work"))
     }
 
@@ -136,8 +147,7 @@ impl<'a> Planner<'a> {
 
     /// Plans the jobs of the removal, when nothing of the cloud runs any more.
     fn run_removal_jobs(&mut self, jobs: &[(&'a String, &'a DesiredJob)], containers: &[NodeId]) -> Vec<NodeId> {
-        let instances = Operation::StopInstances { count: self.observed.instances.running.len() };
-        let quiet: Vec<NodeId> = containers.iter().copied().chain(self.node(&instances)).collect();
+        let quiet: Vec<NodeId> = containers.iter().copied().chain(self.stopped_instances()).collect();
         let mut ran: Vec<(&Name, NodeId)> = Vec::new();
         for (name, job) in jobs {
             let service = &job.process.service;
@@ -155,19 +165,33 @@ impl<'a> Planner<'a> {
         ran.into_iter().map(|(_, node)| node).collect()
     }
 
+    /// The operations that stop instances, on all nodes.
+    fn stopped_instances(&self) -> Vec<NodeId> {
+        let stops = self
+            .instances()
+            .into_iter()
+            .map(|(node, found)| Operation::StopInstances { node, count: found.running.len() });
+        stops.filter_map(|stop| self.node(&stop)).collect()
+    }
+
     /// Plans that data goes, `before` which all else has. Running a job leaves traces in the state
     /// directory.
     fn remove_data(&mut self, before: &[NodeId], jobs: bool) {
-        let instances = &self.observed.instances;
-        if !instances.all.is_empty() || !instances.images.is_empty() {
-            let count = instances.all.len();
-            let stopped = self.node(&Operation::StopInstances { count: instances.running.len() });
-            let after: Vec<NodeId> = before.iter().copied().chain(stopped).collect();
-            self.add(Operation::RemoveInstances { count }, CAUSE, after);
+        let stopped = self.stopped_instances();
+        for (node, instances) in self.instances() {
+            if !instances.all.is_empty() || !instances.images.is_empty() {
+                let count = instances.all.len();
+                let after: Vec<NodeId> = before.iter().copied().chain(stopped.iter().copied()).collect();
+                self.add(Operation::RemoveInstances { node, count }, CAUSE, after);
+            }
         }
         for volume in &self.observed.volumes {
             let remove = Operation::RemoveVolume { volume: volume.clone() };
             self.add(remove, CAUSE, before.iter().copied());
+        }
+        if !self.nodes().len().eq(&self.desired.nodes.len()) {
+            // Without the secrets what is left on the silent nodes could not be used again.
+            return;
         }
         if self.observed.state || jobs || !self.observed.secrets.is_empty() {
             // Last of all: without the secrets nothing could be tried again.

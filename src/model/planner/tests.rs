@@ -9,6 +9,7 @@ use crate::controller::fake::{State, World};
 use crate::model::catalog::Catalog;
 use crate::model::desired::Desired;
 use crate::model::name::Name;
+use crate::model::node::Site;
 use crate::model::observed::{Observed, Occupied, OccupiedKind, RunState};
 use crate::model::plan::Plan;
 use crate::model::resolve::{ResolvedImages, images_of, resolve};
@@ -80,7 +81,7 @@ pub(crate) fn cloud(change: impl FnOnce(&mut Settings, &mut Catalog)) -> Desired
     let tags = images_of(&all, &catalog).into_iter().map(|name| (name.clone(), format!("octo/{name}:1"))).collect();
     let images =
         ResolvedImages { distro: crate::model::catalog::Distro::Debian, base: "octo/bootstrap:1".to_owned(), tags };
-    let mut desired = resolve(&settings, &catalog, &images, &Name::fixed("node"));
+    let mut desired = resolve(&settings, &catalog, &images, &Site { local: Name::fixed("node"), ..Site::single() });
     for (name, container) in &mut desired.containers {
         container.files_digest = format!("files-of-{name}");
     }

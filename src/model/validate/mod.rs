@@ -10,6 +10,7 @@ mod jobs;
 mod mounts;
 mod names;
 mod network;
+mod nodes;
 mod operator;
 mod parts;
 mod ports;
@@ -92,6 +93,13 @@ const CLOUD_RULES: &[Rule] = &[
     network::internal_vip,
     network::external_vip,
     network::provider,
+    nodes::names,
+    nodes::distinct,
+    nodes::ranges,
+    nodes::roles,
+    nodes::votes,
+    nodes::engines,
+    nodes::external_vip,
     sharing::lenders,
     parts::providers,
     parts::needed,

@@ -119,6 +119,7 @@ fn place(operation: &Operation, jobs: &BTreeSet<&str>) -> (Section, String) {
         Operation::RemoveState => (Section::State, "secrets, state and log files".to_owned()),
         Operation::PrepareBase { tag } => (Section::Images, tag.clone()),
         Operation::BuildImage { image, .. } => (Section::Images, image.to_string()),
+        Operation::SendImages { node, count } => (Section::Images, format!("{} to {node}", plural(*count, "image"))),
         Operation::EnsureBridge { bridge } | Operation::RemoveBridge { bridge } => {
             (Section::Network, format!("bridge {bridge}"))
         }
@@ -135,8 +136,9 @@ fn place(operation: &Operation, jobs: &BTreeSet<&str>) -> (Section, String) {
         | Operation::StopContainer { container }
         | Operation::RemoveContainer { container } => process(container),
         Operation::RunJob { job } => process(job),
-        Operation::StopInstances { count } | Operation::RemoveInstances { count } => {
-            (Section::Instances, plural(*count, "instance"))
+        Operation::StopInstances { node, count } | Operation::RemoveInstances { node, count } => {
+            let place = node.as_ref().map(|node| format!(" on {node}")).unwrap_or_default();
+            (Section::Instances, format!("{}{place}", plural(*count, "instance")))
         }
         Operation::AwaitAnswer { part: part @ Part::Identity } => (Section::Identity, part.words().to_owned()),
         Operation::AwaitAnswer { part: part @ Part::MessageBus } => (Section::MessageBus, part.words().to_owned()),
@@ -157,6 +159,7 @@ fn word(operation: &Operation) -> String {
         Operation::StoreSecrets { count } => return format!("store {count}"),
         Operation::PrepareBase { .. } => "prepare",
         Operation::BuildImage { .. } => "build",
+        Operation::SendImages { .. } => "send",
         Operation::EnsureBridge { .. }
         | Operation::EnsureDatabaseUser { .. }
         | Operation::EnsureMessageUser { .. }
@@ -202,6 +205,7 @@ fn mark(line: &Line<'_>) -> String {
                 | Operation::CreateVolume { .. }
                 | Operation::CreateDatabase { .. }
                 | Operation::BuildImage { .. }
+                | Operation::SendImages { .. }
                 | Operation::PrepareBase { .. }
                 | Operation::RunJob { .. }
                 | Operation::EnsureIdentity { .. }
