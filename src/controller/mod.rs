@@ -25,6 +25,7 @@ pub mod load;
 pub mod mask;
 pub mod mysql;
 pub mod netlink;
+pub mod node_files;
 mod observe;
 pub mod openstack;
 pub mod output;

@@ -23,6 +23,9 @@ pub const IMAGE: &str = "octo.image";
 pub const INSTANCE: &str = "octo.instance";
 /// The cloud that an instance belongs to.
 pub const INSTANCE_CLOUD: &str = "octo.instance.cloud";
+/// On containers that carry files to and from a node's disk, or remove them there, and are gone
+/// afterwards. No part of the cloud, though [`CLOUD`] says whose files they are.
+pub const CARRIER: &str = "octo.carrier";
 /// On containers that only ask an image a question and are removed with its answer.
 pub const PROBE: &str = "octo.probe";
 

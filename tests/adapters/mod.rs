@@ -5,5 +5,6 @@ mod docker;
 mod double;
 mod mysql;
 mod netlink;
+mod node_files;
 mod openstack;
 mod scene;

@@ -13,7 +13,7 @@ use octo::model::desired::{DesiredContainer, DesiredJob, DesiredNetwork, Process
 use octo::model::name::Name;
 
 /// The repository of the tests' images: busybox and nothing else. Each scene has a tag of its own.
-const REPOSITORY: &str = "octo-test/busybox";
+pub const REPOSITORY: &str = "octo-test/busybox";
 
 static NEXT: AtomicU8 = AtomicU8::new(0);
 
@@ -167,8 +167,8 @@ async fn connect() -> Result<Engine, octo::error::Error> {
     Engine::connect(&endpoint).await
 }
 
-/// Imports busybox as an image.
-async fn make_image(engine: &Engine, tag: &str) {
+/// Imports busybox as an image, [`REPOSITORY`] with this tag.
+pub async fn make_image(engine: &Engine, tag: &str) {
     let busybox = std::fs::read("/bin/busybox").expect("the tests need the package busybox-static");
     let mut archive = tar::Builder::new(Vec::new());
     let mut add = |path: &str, kind: tar::EntryType, content: &[u8]| {
@@ -182,7 +182,8 @@ async fn make_image(engine: &Engine, tag: &str) {
         add(directory, tar::EntryType::Directory, &[]);
     }
     add("bin/busybox", tar::EntryType::Regular, &busybox);
-    for applet in ["sh", "sleep", "cat", "nc", "id", "kill", "touch", "hostname", "ip", "echo", "httpd", "grep"] {
+    let applets = ["sh", "sleep", "cat", "nc", "id", "kill", "touch", "hostname", "ip", "echo", "httpd", "grep"];
+    for applet in applets.iter().chain(&["rm", "rmdir"]) {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_size(0);

@@ -1,5 +1,5 @@
 //! Simulated hosts: that they are what they claim to be.
 
 mod faults;
-mod simulated;
+pub mod simulated;
 mod traces;

@@ -47,7 +47,8 @@ impl Engine {
             ..Inventory::default()
         };
 
-        let named = containers.into_iter().filter_map(named_container);
+        let lasting = containers.into_iter().filter(|container| !is_carrier(container));
+        let named = lasting.filter_map(named_container);
         let (own_containers, others): (Vec<_>, Vec<_>) = named.partition(|(_, owner)| ours(owner));
         inventory.others.extend(others.into_iter().map(|(name, _)| name));
         let (own_networks, others): (Vec<_>, Vec<_>) = networks.into_iter().partition(|(_, owner)| ours(owner));
@@ -109,6 +110,11 @@ impl Engine {
             .map_err(|error| explain("cannot list images", &error))?;
         Ok(found.into_iter().flat_map(|image| image.repo_tags).collect())
     }
+}
+
+/// Whether a container is there for a moment only, to reach a node's disk.
+fn is_carrier(container: &ContainerSummary) -> bool {
+    container.labels.as_ref().is_some_and(|labels| labels.contains_key(label::CARRIER))
 }
 
 /// A container's name, and the cloud in its label.

@@ -3,6 +3,7 @@
 
 pub mod archive;
 pub mod container;
+pub mod copy;
 pub mod exec;
 pub mod failure;
 pub mod instance;

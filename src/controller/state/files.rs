@@ -14,12 +14,13 @@ use super::{State, failed, make_directory, write_atomically};
 use crate::error::{Error, ErrorKind};
 use crate::view::rendered::{RenderedFile, files_digest};
 
-pub(super) const DIRECTORY: &str = "files";
+/// Its name in the state directory.
+pub(in crate::controller) const DIRECTORY: &str = "files";
 
 /// Mode of the directories: the group is the one that the files have.
-const DIRECTORY_MODE: u32 = 0o750;
+pub(in crate::controller) const DIRECTORY_MODE: u32 = 0o750;
 /// Mode of directories with files of several groups. The state directory above is closed anyway.
-const SHARED_DIRECTORY_MODE: u32 = 0o755;
+pub(in crate::controller) const SHARED_DIRECTORY_MODE: u32 = 0o755;
 
 impl State {
     /// The directory with the files of a container or job.
@@ -84,7 +85,7 @@ impl State {
 }
 
 /// Where a file of the container is on the host.
-fn place(top: &Path, path: &str) -> Result<PathBuf, Error> {
+pub(in crate::controller) fn place(top: &Path, path: &str) -> Result<PathBuf, Error> {
     let relative = Path::new(path.trim_start_matches('/'));
     if relative.components().all(|part| matches!(part, Component::Normal(_))) && relative.file_name().is_some() {
         Ok(top.join(relative))
@@ -94,7 +95,10 @@ fn place(top: &Path, path: &str) -> Result<PathBuf, Error> {
 }
 
 /// The directories between the top and the files, upper ones first, with the files' groups.
-fn directories(top: &Path, wanted: &BTreeMap<PathBuf, &RenderedFile>) -> BTreeMap<PathBuf, BTreeSet<u32>> {
+pub(in crate::controller) fn directories(
+    top: &Path,
+    wanted: &BTreeMap<PathBuf, &RenderedFile>,
+) -> BTreeMap<PathBuf, BTreeSet<u32>> {
     let mut found: BTreeMap<PathBuf, BTreeSet<u32>> = BTreeMap::new();
     for (path, file) in wanted {
         for directory in path.ancestors().skip(1).take_while(|directory| *directory != top) {

@@ -9,25 +9,14 @@ use std::path::Path;
 use super::failed;
 use crate::error::{Error, ErrorKind};
 
-const MODE: u32 = 0o755;
+/// Its mode.
+pub(in crate::controller) const MODE: u32 = 0o755;
 
 /// Makes the log directory for the user of the log collectors. A directory that somebody else has
 /// made is left as it is, and has to be writable for that user.
 pub fn make_log_directory(path: &Path, uid: u32) -> Result<(), Error> {
     match fs::metadata(path) {
-        Ok(found) if !found.is_dir() => {
-            return Err(Error::new(ErrorKind::Environment, format!("{} is no directory", path.display()))
-                .hint("set another `logging.directory` in configuration.yaml"));
-        }
-        Ok(found) if found.uid() == uid || found.mode() & 0o002 != 0 || uid == 0 => return Ok(()),
-        Ok(_) => {
-            return Err(Error::new(
-                ErrorKind::Environment,
-                format!("the log directory {} is not writable for the log collector (user {uid})", path.display()),
-            )
-            .hint(format!("let it write there: chown {uid}:{uid} {}", path.display()))
-            .hint("or set another `logging.directory` in configuration.yaml"));
-        }
+        Ok(found) => return check(path, found.is_dir(), u64::from(found.uid()), found.mode(), uid),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed("look at", path, &error)),
     }
@@ -50,6 +39,22 @@ pub fn make_log_directory(path: &Path, uid: u32) -> Result<(), Error> {
     }
 }
 
+/// Whether what is there can be the log directory of a user.
+pub(in crate::controller) fn check(path: &Path, directory: bool, owner: u64, mode: u32, uid: u32) -> Result<(), Error> {
+    let shown = path.display();
+    if !directory {
+        return Err(Error::new(ErrorKind::Environment, format!("{shown} is no directory"))
+            .hint("set another `logging.directory` in configuration.yaml"));
+    }
+    if owner == u64::from(uid) || mode & 0o002 != 0 || uid == 0 {
+        return Ok(());
+    }
+    let message = format!("the log directory {shown} is not writable for the log collector (user {uid})");
+    Err(Error::new(ErrorKind::Environment, message)
+        .hint(format!("let it write there: chown {uid}:{uid} {shown}"))
+        .hint("or set another `logging.directory` in configuration.yaml"))
+}
+
 /// Removes log files by the names of containers and jobs: `<name>.log`, and rotated ones. An empty
 /// directory goes too.
 pub fn remove_log_files(directory: &Path, names: &BTreeSet<String>) -> Result<(), Error> {
@@ -60,14 +65,21 @@ pub fn remove_log_files(directory: &Path, names: &BTreeSet<String>) -> Result<()
     };
     for entry in entries.flatten() {
         let file = entry.file_name().to_string_lossy().into_owned();
-        let ours = file.split_once(".log").is_some_and(|(name, _)| names.contains(name));
-        if ours && let Err(error) = fs::remove_file(entry.path()) {
+        if is_log(&file, names)
+            && let Err(error) = fs::remove_file(entry.path())
+        {
             return Err(failed("remove", &entry.path(), &error));
         }
     }
     // Fails as long as another cloud has its logs there, which is what is wanted.
     fs::remove_dir(directory).ok();
     Ok(())
+}
+
+/// Whether a file is the log of one who is named, or a rotated one.
+fn is_log(file: &str, names: &BTreeSet<String>) -> bool {
+    let rest = |name: &String| file.strip_prefix(name.as_str())?.strip_prefix(".log");
+    names.iter().filter_map(rest).any(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
 }
 
 #[cfg(test)]
@@ -77,7 +89,13 @@ mod tests {
     #[test]
     fn removes_exactly_the_logs_of_a_cloud() {
         let directory = tempfile::tempdir().unwrap();
-        let names = ["lab-keystone-api.log", "lab-keystone-api.log.1.gz", "lab-two-keystone-api.log", "lab-notes.txt"];
+        let names = [
+            "lab-keystone-api.log",
+            "lab-keystone-api.log.1.gz",
+            "lab-keystone-api.logger.log",
+            "lab-two-keystone-api.log",
+            "lab-notes.txt",
+        ];
         for name in names {
             fs::write(directory.path().join(name), "").unwrap();
         }
@@ -87,7 +105,7 @@ mod tests {
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
         left.sort();
-        assert_eq!(left, ["lab-notes.txt", "lab-two-keystone-api.log"]);
+        assert_eq!(left, ["lab-keystone-api.logger.log", "lab-notes.txt", "lab-two-keystone-api.log"]);
     }
 
     #[test]
