@@ -8,3 +8,4 @@ mod netlink;
 mod node_files;
 mod openstack;
 mod scene;
+mod transfer;

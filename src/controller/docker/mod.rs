@@ -11,7 +11,9 @@ pub mod list;
 pub mod logs;
 pub mod memory;
 pub mod network;
+mod sieve;
 pub mod spec;
+mod transfer;
 pub mod volume;
 
 use std::time::Duration;
