@@ -12,6 +12,7 @@ use super::keystone::Keystone;
 use super::mask::Mask;
 use super::mysql::Database;
 use super::netlink::HostNetwork;
+use super::node_files::{NodeFiles, RemoteFiles};
 use super::port::ImageBuilder;
 use super::rabbitmq::MessageBus;
 use super::state::State;
@@ -23,6 +24,16 @@ use crate::model::secret;
 /// How long a connection to a part of the cloud may take to come about.
 const CONNECT_TIME: Duration = Duration::from_secs(2);
 
+/// Another node: what effects there go through.
+pub struct Peer {
+    /// Its engine.
+    pub engine: Engine,
+    /// Its files.
+    pub files: NodeFiles,
+    /// Asks its containers how they are.
+    pub probes: Probes,
+}
+
 /// Everything that effects on one cloud go through.
 pub struct Adapters {
     /// The engine.
@@ -31,6 +42,10 @@ pub struct Adapters {
     pub cloud: Arc<Cloud>,
     /// Its state directory.
     pub state: State,
+    /// The files of this node.
+    pub files: NodeFiles,
+    /// The other nodes that answer.
+    pub peers: BTreeMap<Name, Peer>,
     /// The host's network.
     pub host: HostNetwork,
     /// Asks containers how they are.
@@ -73,8 +88,22 @@ impl Adapters {
             let password = password(service, secret::ADMINISTRATOR);
             Keystone::new(http.clone(), url, &password, mask.clone(), state.clone())
         });
+        let peer = |(node, engine): (&Name, &Engine)| {
+            let image = cloud.desired.containers.values().find(|container| container.node == *node);
+            let image = image.map(|container| container.process.image.clone()).unwrap_or_default();
+            let name = cloud.desired.cloud.clone();
+            let directory = state.directory().to_owned();
+            let peer = Peer {
+                engine: engine.clone(),
+                files: NodeFiles::Remote(RemoteFiles::new(engine.clone(), name, node.clone(), directory, image)),
+                probes: Probes::new(engine.clone(), http.clone(), mask.clone()),
+            };
+            (node.clone(), peer)
+        };
         Ok(Self {
-            probes: Probes::new(engine.clone(), http, mask.clone()),
+            peers: cloud.peers.iter().map(peer).collect(),
+            files: NodeFiles::Local(state.clone()),
+            probes: Probes::new(engine.clone(), http.clone(), mask.clone()),
             host: HostNetwork::open()?,
             engine,
             state,
@@ -84,6 +113,38 @@ impl Adapters {
             message_bus,
             identity,
             cloud,
+        })
+    }
+
+    /// The engine of the node that something with a full name is on.
+    pub(super) fn engine_of(&self, name: &str) -> Result<&Engine, Error> {
+        Ok(self.peer_of(name)?.map_or(&self.engine, |peer| &peer.engine))
+    }
+
+    /// The engine of a node; `None` is the only one.
+    pub(super) fn engine_on(&self, node: Option<&Name>) -> &Engine {
+        node.and_then(|node| self.peers.get(node)).map_or(&self.engine, |peer| &peer.engine)
+    }
+
+    /// The files of the node that something with a full name is on.
+    pub(super) fn files_at(&self, name: &str) -> Result<&NodeFiles, Error> {
+        Ok(self.peer_of(name)?.map_or(&self.files, |peer| &peer.files))
+    }
+
+    /// The probes of that node.
+    pub(super) fn probes_at(&self, name: &str) -> Result<&Probes, Error> {
+        Ok(self.peer_of(name)?.map_or(&self.probes, |peer| &peer.probes))
+    }
+
+    /// The node that something with a full name is on; `None` is the one that octo runs on.
+    fn peer_of(&self, name: &str) -> Result<Option<&Peer>, Error> {
+        let node = self.cloud.desired.node_of(name);
+        if *node == self.cloud.desired.node {
+            return Ok(None);
+        }
+        self.peers.get(node).map(Some).ok_or_else(|| {
+            Error::new(ErrorKind::Environment, format!("node {node}, where {name} is, does not answer"))
+                .hint("look at its Docker Engine, then repeat the command")
         })
     }
 

@@ -6,9 +6,9 @@ use bollard::Docker;
 use super::cloud::Cloud;
 use super::image::{BaseFinder, Host};
 use super::load::Loaded;
+use super::peers::Peers;
 use super::state::State;
 use crate::error::Error;
-use crate::model::node::Site;
 use crate::model::resolve::{ResolvedImages, enabled, images_of, resolve};
 use crate::view::dockerfile::render_images;
 use crate::view::files::{self, Sizing, Sources};
@@ -17,6 +17,7 @@ use crate::view::files::{self, Sizing, Sources};
 pub async fn assemble(
     loaded: Loaded,
     docker: &Docker,
+    peers: Peers,
     state: &State,
     sizing: Sizing,
     progress: &(dyn Fn(String) + Send + Sync),
@@ -32,7 +33,7 @@ pub async fn assemble(
         .map_err(|problems| documents.error(&origins.place(problems)))?;
     let tags = images.iter().map(|(name, image)| (name.clone(), image.tag.clone())).collect();
     let resolved = ResolvedImages { distro: base.distro, base: base.base_tag.clone(), tags };
-    let mut desired = resolve(&settings, &catalog, &resolved, &Site::single());
+    let mut desired = resolve(&settings, &catalog, &resolved, &peers.site);
 
     let secrets = state.load_or_generate(&desired.secrets)?;
     let sources = Sources { settings: &settings, catalog: &catalog, bundle: &bundle, secrets: &secrets, sizing };
@@ -41,5 +42,16 @@ pub async fn assemble(
         container.files_digest = files.digest(name);
     }
     let state_directory = state.directory().to_owned();
-    Ok(Cloud { settings, catalog, desired, images, files, secrets, state_directory, base })
+    Ok(Cloud {
+        settings,
+        catalog,
+        desired,
+        images,
+        files,
+        secrets,
+        state_directory,
+        base,
+        peers: peers.engines,
+        silent: peers.site.silent,
+    })
 }

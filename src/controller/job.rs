@@ -30,13 +30,14 @@ impl Adapters {
         } else {
             self.begin(name, job, &fingerprint).await?;
         }
+        let engine = self.engine_of(name)?;
         let limit = Duration::from_secs(u64::from(job.timeout));
         let (code, why) = tokio::select! {
-            code = self.engine.wait_container(name) => (Some(code?), String::new()),
+            code = engine.wait_container(name) => (Some(code?), String::new()),
             () = tokio::time::sleep(limit) => (None, format!("it did not end within {} s", limit.as_secs())),
             lost = self.lost_container(job), if !job.at_removal => (None, format!("{lost}, which it needs, has stopped")),
         };
-        let ended = self.engine.container(name).await?;
+        let ended = engine.container(name).await?;
         let log = self.whole_log(name).await;
         self.state.write_job_log(name, &log)?;
         let failure = match (code, ended) {
@@ -44,13 +45,13 @@ impl Adapters {
                 if let Some(database) = self.records(job) {
                     database.end_job(name, &fingerprint).await?;
                 }
-                return self.engine.remove_container(name).await;
+                return engine.remove_container(name).await;
             }
             (Some(code), Some(state)) => end_in_words(code, &state),
             (Some(code), None) => format!("its process ended with exit code {code}"),
             (None, _) => why,
         };
-        self.engine.remove_container(name).await?;
+        engine.remove_container(name).await?;
         let lines: Vec<&str> = log.lines().collect();
         let last = lines.len().saturating_sub(usize::try_from(LOG_LINES).unwrap_or_default());
         Err(Error::new(ErrorKind::Operation, format!("job {name} failed"))
@@ -77,7 +78,8 @@ impl Adapters {
             let mut still = BTreeSet::new();
             for name in &names {
                 // An engine that does not answer says nothing about the container.
-                let Ok(found) = self.engine.container(name).await else { continue };
+                let Ok(engine) = self.engine_of(name) else { continue };
+                let Ok(found) = engine.container(name).await else { continue };
                 let lives = found.is_some_and(|found| matches!(found.state, RunState::Running | RunState::Restarting));
                 if !lives {
                     still.insert(*name);
@@ -93,7 +95,8 @@ impl Adapters {
     /// Whether the container of an earlier run does the very same and need not be repeated. Any
     /// other one is removed.
     async fn left_by_an_earlier_run(&self, name: &str, fingerprint: &str) -> Result<bool, Error> {
-        let Some(found) = self.engine.container(name).await? else { return Ok(false) };
+        let engine = self.engine_of(name)?;
+        let Some(found) = engine.container(name).await? else { return Ok(false) };
         let own = |key: &str, value: &str| found.labels.get(key).map(String::as_str) == Some(value);
         if !own(label::CLOUD, self.cloud.desired.cloud.as_str()) {
             return Err(super::docker::failure::foreign("container", name));
@@ -102,7 +105,7 @@ impl Adapters {
         if counts && own(label::FINGERPRINT, fingerprint) {
             return Ok(true);
         }
-        self.engine.remove_container(name).await?;
+        engine.remove_container(name).await?;
         Ok(false)
     }
 
@@ -111,15 +114,21 @@ impl Adapters {
         if let Some(database) = self.records(job) {
             database.begin_job(name, fingerprint).await?;
         }
-        let body = spec::of_job(name, job, self.surroundings(&self.state.files_of(name)));
-        self.engine.create_container(name, body).await?;
-        self.engine.start_container(name).await
+        let files = self.files_at(name)?.files_of(name);
+        let body = spec::of_job(name, job, self.surroundings(&job.node, &files));
+        let engine = self.engine_of(name)?;
+        engine.create_container(name, body).await?;
+        engine.start_container(name).await
     }
 
     /// The output of a job, without secrets. Where it cannot be read it says so and ends: how the
     /// job itself ended matters more.
     async fn whole_log(&self, name: &str) -> String {
-        let mut lines = std::pin::pin!(self.engine.logs(name, &LogQuery::default()));
+        let engine = match self.engine_of(name) {
+            Ok(engine) => engine,
+            Err(error) => return error.to_string(),
+        };
+        let mut lines = std::pin::pin!(engine.logs(name, &LogQuery::default()));
         let mut text: Vec<String> = Vec::new();
         while let Some(line) = lines.next().await {
             match line {

@@ -29,6 +29,7 @@ pub mod node_files;
 mod observe;
 pub mod openstack;
 pub mod output;
+pub mod peers;
 mod perform;
 pub mod port;
 pub mod progress;

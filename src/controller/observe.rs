@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
-use futures_util::future::{join, join_all, try_join};
+use futures_util::future::{join, join_all, try_join, try_join_all};
 
 use super::adapters::Adapters;
 use super::attachment;
@@ -17,11 +17,13 @@ use super::listener;
 use super::port::Observe;
 use crate::error::{Error, ErrorKind};
 use crate::model::catalog::Part;
+use crate::model::desired::DesiredContainer;
 use crate::model::label;
 use crate::model::name::Name;
+use crate::model::node::Topology;
 use crate::model::observed::{
     JobContainer, Observed, ObservedContainer, ObservedDatabase, ObservedHealth, ObservedIdentity, ObservedMessageBus,
-    Reached, RunState,
+    ObservedPeer, Reached, RunState,
 };
 
 /// How long a part of the cloud may take to answer all that it is asked.
@@ -41,7 +43,10 @@ impl Observe for Adapters {
             let bridge = self.host.bridge(&desired.network.bridge).await?;
             Ok((bridge, self.host.occupied().await?))
         };
-        let (inventory, (bridge, occupied)) = try_join(self.engine.inventory(&desired.cloud), host).await?;
+        let here = try_join(self.engine.inventory(&desired.cloud), host);
+        let (here, there) = join(here, self.peer_inventories()).await;
+        let (mut inventory, (bridge, occupied)) = here?;
+        let peers = self.merge(&mut inventory, there);
         // Asked last: what runs in the inventory was connected before.
         let ports = self.host.ports(&desired.network.bridge).await?;
         let (health, contents) = join(self.health(&inventory), self.contents(&inventory)).await;
@@ -50,7 +55,8 @@ impl Observe for Adapters {
             images: self.images(&inventory),
             bridge,
             foreign: self.foreign(&inventory),
-            files: self.state.file_digests()?,
+            files: self.file_digests(&peers).await?,
+            peers,
             secrets: self.state.secret_names()?.into_iter().collect(),
             state: self.state.exists(),
             taken_ports: self.taken_ports(&inventory),
@@ -76,8 +82,16 @@ impl Adapters {
     /// How the running containers of this cloud are.
     async fn health(&self, inventory: &Inventory) -> BTreeMap<String, ObservedHealth> {
         let running = self.cloud.desired.containers.iter().filter(|(name, _)| runs(inventory, name));
-        let probes = running
-            .map(|(name, desired)| async move { (name.clone(), self.probes.probe(name, desired).await) }.boxed());
+        let probes = running.map(|(name, desired)| {
+            async move {
+                let health = match self.probes_at(name) {
+                    Ok(probes) => probes.probe(name, desired).await,
+                    Err(error) => ObservedHealth::Unhealthy(error.to_string()),
+                };
+                (name.clone(), health)
+            }
+            .boxed()
+        });
         join_all(probes).await.into_iter().collect()
     }
 
@@ -152,12 +166,67 @@ impl Adapters {
         }
     }
 
-    /// Whether every container of the service that plays a part runs.
+    /// Whether the service that plays a part can be asked: on a single node all of its containers
+    /// run, among several one does.
     fn part_runs(&self, inventory: &Inventory, part: Part) -> bool {
         let desired = &self.cloud.desired;
-        desired
-            .provider(part)
-            .is_some_and(|service| desired.containers_of(service).all(|(name, _)| runs(inventory, name)))
+        desired.provider(part).is_some_and(|service| {
+            let mut containers = desired.containers_of(service);
+            match desired.topology {
+                Topology::Single => containers.all(|(name, _)| runs(inventory, name)),
+                Topology::Several => containers.any(|(name, _)| runs(inventory, name)),
+            }
+        })
+    }
+
+    /// What the engines of the other nodes hold, all asked at once.
+    async fn peer_inventories(&self) -> BTreeMap<Name, Reached<Inventory>> {
+        let cloud = &self.cloud.desired.cloud;
+        let asked = self
+            .peers
+            .iter()
+            .map(|(node, peer)| async move { (node.clone(), reach(peer.engine.inventory(cloud)).await) }.boxed());
+        join_all(asked).await.into_iter().collect()
+    }
+
+    /// Lays what is on other nodes beside what is here: names tell where it is.
+    fn merge(
+        &self,
+        here: &mut Inventory,
+        there: BTreeMap<Name, Reached<Inventory>>,
+    ) -> BTreeMap<Name, Reached<ObservedPeer>> {
+        let silent = self.cloud.desired.nodes.keys().filter(|node| **node != self.cloud.desired.node);
+        let silent = silent.filter(|node| !self.peers.contains_key(*node));
+        let mut peers: BTreeMap<Name, Reached<ObservedPeer>> =
+            silent.map(|node| (node.clone(), Reached::Silent(self.cloud.silence(node)))).collect();
+        for (node, reached) in there {
+            let peer = match reached {
+                Reached::Absent => Reached::Absent,
+                Reached::Silent(why) => Reached::Silent(why),
+                Reached::Answered(inventory) => {
+                    let peer = ObservedPeer { images: self.images(&inventory), instances: inventory.instances };
+                    here.containers.extend(inventory.containers);
+                    here.networks.extend(inventory.networks);
+                    here.volumes.extend(inventory.volumes);
+                    here.others.extend(inventory.others);
+                    Reached::Answered(peer)
+                }
+            };
+            peers.insert(node, peer);
+        }
+        peers
+    }
+
+    /// The rendered files on all nodes that answer.
+    async fn file_digests(
+        &self,
+        peers: &BTreeMap<Name, Reached<ObservedPeer>>,
+    ) -> Result<BTreeMap<String, String>, Error> {
+        let answering =
+            self.peers.iter().filter(|(node, _)| peers.get(*node).is_some_and(|peer| peer.answer().is_some()));
+        let there = try_join_all(answering.map(|(_, peer)| peer.files.file_digests()));
+        let (here, there) = try_join(self.files.file_digests(), there).await?;
+        Ok(here.into_iter().chain(there.into_iter().flatten()).collect())
     }
 
     /// The wanted images and bases that are there. They are shared by all clouds of a machine.
@@ -170,7 +239,7 @@ impl Adapters {
         let desired = &self.cloud.desired;
         let wanted = desired.containers.keys().chain(desired.jobs.keys()).chain(desired.volumes.keys());
         wanted
-            .chain(std::iter::once(&desired.network.name))
+            .chain(desired.nodes.values().map(|node| &node.network.name))
             .filter(|name| inventory.others.contains(*name))
             .cloned()
             .collect()
@@ -189,7 +258,8 @@ impl Adapters {
 
     /// Ports that containers which do not run will want, and who has them.
     fn taken_ports(&self, inventory: &Inventory) -> BTreeMap<(Ipv4Addr, u16), String> {
-        let waiting = self.cloud.desired.containers.iter().filter(|(name, _)| {
+        let here = self.cloud.desired.containers.iter().filter(|(_, wanted)| wanted.node == self.cloud.desired.node);
+        let waiting = here.filter(|(name, _)| {
             let state = inventory.containers.get(*name).map(|found| found.state);
             // A paused process still has its sockets.
             !matches!(state, Some(RunState::Running | RunState::Paused))
@@ -200,7 +270,10 @@ impl Adapters {
 
     /// Whether a running container's interface is certainly none of the bridge's.
     fn detached(&self, name: &str, found: &ContainerState, ports: &BTreeSet<u32>) -> bool {
-        let has_address = self.cloud.desired.containers.get(name).is_some_and(|wanted| wanted.address.is_some());
+        let desired = &self.cloud.desired;
+        // The processes of other nodes are not to be seen from here.
+        let here = |wanted: &DesiredContainer| wanted.address.is_some() && wanted.node == desired.node;
+        let has_address = desired.containers.get(name).is_some_and(here);
         let pid = found.pid.filter(|_| has_address && found.state == RunState::Running);
         pid.and_then(|pid| attachment::host_interface(pid, &found.id)).is_some_and(|index| !ports.contains(&index))
     }

@@ -9,11 +9,11 @@ use super::adapters::Adapters;
 use super::docker::spec::{self, Surroundings};
 use super::health;
 use super::port::Perform;
-use super::state::log::{make_log_directory, remove_log_files};
 use crate::error::{Error, ErrorKind};
 use crate::model::desired::{DesiredContainer, DesiredJob, ProcessSpec};
 use crate::model::identity::IdentityObject;
 use crate::model::name::Name;
+use crate::model::node::name_on;
 use crate::model::observed::RunState;
 use crate::model::operation::Operation;
 use crate::model::secret;
@@ -38,40 +38,48 @@ impl Adapters {
                 let recipe = self.cloud.images.get(image).ok_or_else(|| unknown("image", image.as_str()))?;
                 self.builder.build(recipe, progress).await
             }
-            Operation::SendImages { node, .. } => Err(unknown("node", node.as_str())),
+            Operation::SendImages { node, .. } => self.send_images(node, progress).await,
             Operation::EnsureBridge { .. } => self.host.ensure_bridge(&desired.network).await,
-            Operation::CreateNetwork { .. } => {
-                let mtu = self.host.mtu(&desired.network).await?;
-                self.engine.create_network(&desired.cloud, &desired.node, &desired.network, mtu).await
+            Operation::CreateNetwork { network } => {
+                let node = desired.node_of(network);
+                let wanted = desired.nodes.get(node).map_or(&desired.network, |node| &node.network);
+                let mtu = self.host.mtu(wanted).await?;
+                self.engine_of(network)?.create_network(&desired.cloud, node, wanted, mtu).await
             }
             Operation::CreateVolume { volume } => {
                 let wanted = desired.volumes.get(volume).ok_or_else(|| unknown("volume", volume))?;
-                self.engine.create_volume(&desired.cloud, &desired.node, &wanted.service, volume).await
+                self.engine_of(volume)?.create_volume(&desired.cloud, &wanted.node, &wanted.service, volume).await
             }
-            Operation::WriteFiles { owner } => self.state.write_files(owner, self.cloud.files.of(owner)),
+            Operation::WriteFiles { owner } => {
+                self.files_at(owner)?.write_files(owner, self.cloud.files.of(owner)).await
+            }
             Operation::CreateContainer { container } => self.create(container).await,
             Operation::StartContainer { container } => self.start(container).await,
-            Operation::KeepRunning { container } => self.engine.keep_running(container, true).await,
+            Operation::KeepRunning { container } => self.engine_of(container)?.keep_running(container, true).await,
             Operation::ReloadContainer { container } => self.reload(container).await,
             Operation::AwaitHealth { container } => {
-                self.probes.await_health(container, self.container(container)?, health::LIMIT, progress).await
+                let probes = self.probes_at(container)?;
+                probes.await_health(container, self.container(container)?, health::LIMIT, progress).await
             }
             Operation::AwaitAnswer { part } => self.await_answer(*part, progress).await,
             Operation::StopContainer { container } => {
                 let grace = desired.containers.get(container).map_or(LEFTOVER_GRACE, |wanted| wanted.stop_grace);
                 // First, so that an engine that restarts in between leaves it stopped.
-                self.engine.keep_running(container, false).await?;
-                self.engine.stop_container(container, grace).await
+                let engine = self.engine_of(container)?;
+                engine.keep_running(container, false).await?;
+                engine.stop_container(container, grace).await
             }
-            Operation::RemoveContainer { container } => self.engine.remove_container(container).await,
-            Operation::StopInstances { .. } => self.engine.stop_instances(&desired.cloud).await,
-            Operation::RemoveInstances { .. } => self.engine.remove_instances(&desired.cloud).await,
+            Operation::RemoveContainer { container } => self.engine_of(container)?.remove_container(container).await,
+            Operation::StopInstances { node, .. } => self.engine_on(node.as_ref()).stop_instances(&desired.cloud).await,
+            Operation::RemoveInstances { node, .. } => {
+                self.engine_on(node.as_ref()).remove_instances(&desired.cloud).await
+            }
             Operation::RunJob { job } => self.run_job(job, progress).await,
-            Operation::RemoveNetwork { network } => self.engine.remove_network(network).await,
+            Operation::RemoveNetwork { network } => self.engine_of(network)?.remove_network(network).await,
             Operation::RemoveBridge { bridge } => self.host.remove_bridge(bridge).await,
-            Operation::RemoveVolume { volume } => self.engine.remove_volume(volume).await,
-            Operation::RemoveFiles { owner } => self.state.remove_files(owner),
-            Operation::RemoveState => self.remove_state(),
+            Operation::RemoveVolume { volume } => self.engine_of(volume)?.remove_volume(volume).await,
+            Operation::RemoveFiles { owner } => self.files_at(owner)?.remove_files(owner).await,
+            Operation::RemoveState => self.remove_state().await,
             Operation::CreateDatabase { .. }
             | Operation::DropDatabase { .. }
             | Operation::EnsureDatabaseUser { .. }
@@ -114,31 +122,42 @@ impl Adapters {
 
     async fn create(&self, name: &str) -> Result<(), Error> {
         let wanted = self.container(name)?;
-        self.prepare_log_directory(&wanted.process)?;
-        let body = spec::of_container(name, wanted, self.surroundings(&self.state.files_of(name)));
-        self.engine.create_container(name, body).await
+        self.prepare_log_directory(name, &wanted.process).await?;
+        let files = self.files_at(name)?.files_of(name);
+        let body = spec::of_container(name, wanted, self.surroundings(&wanted.node, &files));
+        self.engine_of(name)?.create_container(name, body).await
     }
 
     async fn start(&self, name: &str) -> Result<(), Error> {
-        self.engine.keep_running(name, true).await?;
-        match self.engine.container(name).await?.map(|found| found.state) {
-            Some(RunState::Paused) => return self.engine.unpause_container(name).await,
+        let engine = self.engine_of(name)?;
+        engine.keep_running(name, true).await?;
+        match engine.container(name).await?.map(|found| found.state) {
+            Some(RunState::Paused) => return engine.unpause_container(name).await,
             // The engine's next try may be a minute away: start it now, what it lacked may be there.
-            Some(RunState::Restarting) => self.engine.stop_container(name, 0).await?,
+            Some(RunState::Restarting) => engine.stop_container(name, 0).await?,
             _ => {}
         }
-        self.engine.start_container(name).await
+        engine.start_container(name).await
     }
 
     async fn reload(&self, name: &str) -> Result<(), Error> {
         let wanted = self.container(name)?;
         let signal = wanted.reload.as_deref().ok_or_else(|| unknown("reload signal of", name))?;
-        let found = self.engine.container(name).await?.ok_or_else(|| unknown("container", name))?;
-        self.engine.signal_container(name, signal).await?;
+        let engine = self.engine_of(name)?;
+        let found = engine.container(name).await?.ok_or_else(|| unknown("container", name))?;
+        engine.signal_container(name, signal).await?;
         self.state.record_loaded(name, &found.id, &wanted.files_digest)
     }
 
-    fn remove_state(&self) -> Result<(), Error> {
+    /// The images that a node lacks, all at once: what they share travels once.
+    async fn send_images(&self, node: &Name, progress: &(dyn Fn(String) + Send + Sync)) -> Result<(), Error> {
+        let peer = self.peers.get(node).ok_or_else(|| unknown("node", node.as_str()))?;
+        let wanted = self.cloud.desired.containers.values().filter(|container| container.node == *node);
+        let wanted: BTreeSet<String> = wanted.map(|container| container.process.image.clone()).collect();
+        self.engine.send_images(&peer.engine, &wanted.into_iter().collect::<Vec<_>>(), progress).await
+    }
+
+    async fn remove_state(&self) -> Result<(), Error> {
         let cloud = &self.cloud;
         // By exact names of the whole catalog: the next cloud's name may begin with this one's, and
         // services that are no longer enabled have left logs too.
@@ -151,27 +170,37 @@ impl Adapters {
                 parts.map(move |part| format!("{}-{service}-{part}", cloud.desired.cloud))
             })
             .collect();
-        remove_log_files(Path::new(&cloud.desired.log_directory), &names)?;
-        self.state.remove()
+        let directory = Path::new(&cloud.desired.log_directory);
+        for (node, peer) in &self.peers {
+            let there = names.iter().map(|name| name_on(name, node, cloud.desired.topology)).collect();
+            peer.files.remove_log_files(directory, &there).await?;
+            peer.files.remove().await?;
+        }
+        let here = names.iter().map(|name| name_on(name, &cloud.desired.node, cloud.desired.topology));
+        // Those of jobs have no node in their names.
+        let here = here.chain(names.iter().cloned()).collect();
+        self.files.remove_log_files(directory, &here).await?;
+        self.files.remove().await
     }
 
     /// Makes the log directory of a log collector, writable for the image's user.
-    pub(super) fn prepare_log_directory(&self, process: &ProcessSpec) -> Result<(), Error> {
+    async fn prepare_log_directory(&self, name: &str, process: &ProcessSpec) -> Result<(), Error> {
         let Some((host, _)) = &process.log_directory else { return Ok(()) };
         let catalog = &self.cloud.catalog;
         let image = catalog.services.get(&process.service).and_then(|service| catalog.images.get(&service.image));
         let uid = image.and_then(|image| image.user.as_ref()).map_or(0, |user| user.uid);
-        make_log_directory(Path::new(host), uid)
+        self.files_at(name)?.make_log_directory(Path::new(host), uid).await
     }
 
-    pub(super) fn surroundings<'a>(&'a self, files: &'a Path) -> Surroundings<'a> {
+    pub(super) fn surroundings<'a>(&'a self, node: &'a Name, files: &'a Path) -> Surroundings<'a> {
         let desired = &self.cloud.desired;
+        let network = desired.nodes.get(node).map_or(&desired.network, |node| &node.network);
         Surroundings {
             cloud: &desired.cloud,
-            node: &desired.node,
-            network: &desired.network.name,
+            node,
+            network: &network.name,
             files,
-            engine_socket: self.engine.socket(),
+            engine_socket: self.engine_on(Some(node)).socket(),
         }
     }
 

@@ -12,6 +12,8 @@ use super::docker::Engine;
 use super::execute::Parallelism;
 use super::image::{Builder, Host};
 use super::load::{self, Loaded, Sources};
+use super::netlink::HostNetwork;
+use super::peers::Peers;
 use super::port::{Observe, Perform};
 use super::state::{DEFAULT_ROOT, State};
 use crate::error::Error;
@@ -40,13 +42,24 @@ pub fn load(context: &Context) -> Result<Loaded, Error> {
     })
 }
 
-/// Resolves and renders a cloud.
+/// Resolves and renders a cloud, seen from the node that this machine is.
 pub async fn cloud(context: &Context, loaded: Loaded, engine: &Engine) -> Result<Arc<Cloud>, Error> {
+    let peers = Peers::connect(&loaded.settings, &HostNetwork::open()?.occupied().await?).await?;
+    assembled(context, loaded, engine, peers).await
+}
+
+/// The same for its images alone, which any machine can build.
+pub async fn images(context: &Context, loaded: Loaded, engine: &Engine) -> Result<Arc<Cloud>, Error> {
+    let peers = Peers::unasked(&loaded.settings);
+    assembled(context, loaded, engine, peers).await
+}
+
+async fn assembled(context: &Context, loaded: Loaded, engine: &Engine, peers: Peers) -> Result<Arc<Cloud>, Error> {
     let state = state(context, &loaded.settings);
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let sizing = Sizing { processors: u16::try_from(processors).unwrap_or(u16::MAX) };
     let say = |line: String| context.output.say(&format!("{line}\n"));
-    assemble(loaded, engine.client(), &state, sizing, &say).await.map(Arc::new)
+    assemble(loaded, engine.client(), peers, &state, sizing, &say).await.map(Arc::new)
 }
 
 /// The real world around a cloud.

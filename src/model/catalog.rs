@@ -387,6 +387,9 @@ pub enum Mode {
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Frontend {
+    /// The only kind of cloud that has it, as for a container.
+    #[serde(default)]
+    pub topology: Option<Topology>,
     /// The port on the VIPs.
     #[schemars(range(min = 1))]
     pub port: u16,

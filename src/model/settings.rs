@@ -229,6 +229,9 @@ pub struct Network {
     pub internal_vip: Option<Ipv4Addr>,
     /// The address for users. Loopback: nothing is open to other machines.
     pub external_vip: Ipv4Addr,
+    /// The network interface of the control nodes that the external VIP is set on, where there are
+    /// several. Without it: the one whose subnet the VIP is in.
+    pub external_interface: Option<String>,
     /// The name for users, if the external VIP has one in DNS.
     pub external_name: Option<String>,
     /// The port of the load balancer's statistics and metrics, on the internal VIP.
@@ -243,6 +246,7 @@ impl Default for Network {
             provider: Provider::default(),
             internal_vip: None,
             external_vip: Ipv4Addr::LOCALHOST,
+            external_interface: None,
             external_name: None,
             stats_port: 8404,
         }

@@ -155,6 +155,10 @@ impl Renderer<'_> {
         let secrets = self.secrets(name, service);
         let own = |key: &str| secrets.get(key).cloned().unwrap_or_else(|| json!(""));
         let address = self.desired.containers.get(owner).and_then(|container| container.address);
+        let stats_bind = match topology {
+            Topology::Single => network.internal_vip,
+            Topology::Several => network.gateway,
+        };
         let identity_user = service.identity.as_ref().and_then(|identity| identity.user.as_ref());
         let mut context = json!({
             "cloud": cloud,
@@ -179,6 +183,7 @@ impl Renderer<'_> {
             "vip": {
                 "internal": network.internal_vip,
                 "external": network.external_vip,
+                "external_interface": settings.network.external_interface.clone().unwrap_or_default(),
                 "internal_name": network.internal_vip.to_string(),
                 "external_name": settings.network.external_name.clone().unwrap_or_else(|| network.external_vip.to_string()),
             },
@@ -204,6 +209,7 @@ impl Renderer<'_> {
                 "project": SERVICE_PROJECT,
                 "domain": "Default",
             },
+            "stats": {"port": settings.network.stats_port, "bind": stats_bind},
             "log": self.log(node),
         });
         if let Value::Object(context) = &mut context {
@@ -217,12 +223,6 @@ impl Renderer<'_> {
                     context.insert("root".to_owned(), json!({"password": own(secret::DATABASE_ROOT)}));
                 }
                 Some(Part::LoadBalancer) => {
-                    let bind = match topology {
-                        Topology::Single => network.internal_vip,
-                        Topology::Several => network.gateway,
-                    };
-                    let stats = json!({"port": settings.network.stats_port, "bind": bind});
-                    context.insert("stats".to_owned(), stats);
                     context.insert("frontends".to_owned(), self.frontends());
                 }
                 _ => {}

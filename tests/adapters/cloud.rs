@@ -69,6 +69,8 @@ impl Scene {
         let mut secrets = Secrets::default();
         secrets.insert("test.secret", "correct-horse-battery".to_owned().into());
         Cloud {
+            peers: BTreeMap::new(),
+            silent: BTreeMap::new(),
             settings: Settings { cloud: self.cloud.clone(), ..Settings::default() },
             catalog: Catalog::default(),
             desired,

@@ -50,7 +50,10 @@ async fn reach(
     state: &State,
 ) -> Result<Summary, Error> {
     let prepared = async {
-        let cloud = wiring::cloud(context, loaded, engine).await?;
+        let cloud = match goal {
+            Goal::Build { .. } => wiring::images(context, loaded, engine).await?,
+            _ => wiring::cloud(context, loaded, engine).await?,
+        };
         let world = wiring::world(&cloud, engine)?;
         Ok((cloud, world))
     };
@@ -110,7 +113,7 @@ pub async fn check_images(services: &[Name], context: &Context) -> Result<u8, Er
     let loaded = wiring::load(context)?;
     let engine = wiring::engine(context).await?;
     let (documents, origins) = (loaded.documents.clone(), loaded.origins.clone());
-    let cloud = wiring::cloud(context, loaded, &engine).await?;
+    let cloud = wiring::images(context, loaded, &engine).await?;
     select::known(services, &cloud.desired)?;
     let deployed = cloud.catalog.services.values().map(|service| service.image.clone()).collect();
     let problems = lint(&cloud.images, &deployed, &cloud.base.base_tag);

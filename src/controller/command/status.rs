@@ -51,14 +51,17 @@ pub async fn run(args: StatusArgs, context: &Context) -> Result<u8, Error> {
 
 async fn look(cloud: &Cloud, world: &World, engine: &Engine) -> Result<Status, Error> {
     let observed = world.observe.observe().await?;
-    let memory = memory(&observed, engine).await;
+    let memory = memory(&observed, cloud, engine).await;
     let pending = plan(&Goal::Up, &cloud.desired, &observed).nodes.len();
     Ok(Status::of(&cloud.desired, &observed, &memory, pending))
 }
 
 /// Memory by container. What cannot be asked is left out: it is the least of a status.
-async fn memory(observed: &Observed, engine: &Engine) -> BTreeMap<String, u64> {
+async fn memory(observed: &Observed, cloud: &Cloud, here: &Engine) -> BTreeMap<String, u64> {
     let running = observed.containers.iter().filter(|(_, container)| container.state == RunState::Running);
-    let asked = running.map(async |(name, _)| Some((name.clone(), engine.memory_of(name).await.ok()??)));
+    let asked = running.map(async |(name, _)| {
+        let engine = cloud.engine_of(name, here)?;
+        Some((name.clone(), engine.memory_of(name).await.ok()??))
+    });
     join_all(asked).await.into_iter().flatten().collect()
 }

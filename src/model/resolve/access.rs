@@ -32,6 +32,9 @@ impl Resolver<'_> {
         let mut frontends = BTreeMap::new();
         for (name, service) in &self.services {
             for (frontend_name, frontend) in &service.frontends {
+                if frontend.topology.is_some_and(|topology| topology != self.topology) {
+                    continue;
+                }
                 let Some(container) = service.containers.get(&frontend.container) else { continue };
                 let port = frontend.backend_port.unwrap_or(frontend.port);
                 let backends = self

@@ -8,7 +8,7 @@ mod process;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::catalog::{Catalog, Distro, File, Image, Job, Part, Service};
+use crate::model::catalog::{Catalog, Container, Distro, File, Image, Job, Part, Service};
 use crate::model::demo;
 use crate::model::desired::{
     Desired, DesiredContainer, DesiredImage, DesiredJob, DesiredNode, DesiredService, ProcessSpec,
@@ -29,7 +29,8 @@ pub struct ResolvedImages {
     pub tags: BTreeMap<Name, String>,
 }
 
-/// The services of a cloud: those of its profile, those added, and all that these need.
+/// The services of a cloud: those of its profile, those added, and all that these need, as far as a
+/// cloud of this topology has containers of them.
 pub fn enabled(settings: &Settings, catalog: &Catalog) -> BTreeSet<Name> {
     let mut enabled = BTreeSet::new();
     let profile = catalog.profiles.get(&settings.profile);
@@ -41,6 +42,12 @@ pub fn enabled(settings: &Settings, catalog: &Catalog) -> BTreeSet<Name> {
             open.extend(&service.needs);
         }
     }
+    let topology = Topology::of(settings);
+    enabled.retain(|name| {
+        let containers = catalog.services.get(name).map(|service| &service.containers);
+        let here = |container: &Container| container.topology.is_none_or(|wanted| wanted == topology);
+        containers.is_none_or(|containers| containers.is_empty() || containers.values().any(here))
+    });
     enabled
 }
 
@@ -269,7 +276,8 @@ impl<'a> Resolver<'a> {
             .services
             .iter()
             .map(|(name, service)| {
-                let mut needs: BTreeSet<Name> = service.needs.iter().cloned().collect();
+                let known = service.needs.iter().filter(|needed| self.services.contains_key(*needed));
+                let mut needs: BTreeSet<Name> = known.cloned().collect();
                 needs.extend(collector.filter(|collector| collector != name).cloned());
                 let held = !service.databases.is_empty()
                     || service.jobs.values().any(|job| !job.at_removal)

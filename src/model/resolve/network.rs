@@ -127,11 +127,14 @@ impl Resolver<'_> {
         if container.network != Attachment::Host || container.ports.is_empty() {
             return BTreeSet::new();
         }
+        let own = desired.nodes.get(node).map_or(desired.network.gateway, |node| node.network.gateway);
         if service.provides != Some(Part::LoadBalancer) {
+            if self.topology == Topology::Several {
+                return container.ports.iter().map(|port| (own, *port)).collect();
+            }
             return container.ports.iter().map(|port| (Ipv4Addr::UNSPECIFIED, *port)).collect();
         }
         let stats_port = self.settings.network.stats_port;
-        let own = desired.nodes.get(node).map_or(desired.network.gateway, |node| node.network.gateway);
         if self.topology == Topology::Several {
             return BTreeSet::from([(own, stats_port)]);
         }
