@@ -95,7 +95,13 @@ impl Adapters {
             let directory = state.directory().to_owned();
             let peer = Peer {
                 engine: engine.clone(),
-                files: NodeFiles::Remote(RemoteFiles::new(engine.clone(), name, node.clone(), directory, image)),
+                files: NodeFiles::Remote(Box::new(RemoteFiles::new(
+                    engine.clone(),
+                    name,
+                    node.clone(),
+                    directory,
+                    image,
+                ))),
                 probes: Probes::new(engine.clone(), http.clone(), mask.clone()),
             };
             (node.clone(), peer)

@@ -53,23 +53,16 @@ impl Adapters {
             Operation::WriteFiles { owner } => {
                 self.files_at(owner)?.write_files(owner, self.cloud.files.of(owner)).await
             }
-            Operation::CreateContainer { container } => self.create(container).await,
-            Operation::StartContainer { container } => self.start(container).await,
-            Operation::KeepRunning { container } => self.engine_of(container)?.keep_running(container, true).await,
-            Operation::ReloadContainer { container } => self.reload(container).await,
-            Operation::AwaitHealth { container } => {
-                let probes = self.probes_at(container)?;
-                probes.await_health(container, self.container(container)?, health::LIMIT, progress).await
+            Operation::CreateContainer { container }
+            | Operation::StartContainer { container }
+            | Operation::KeepRunning { container }
+            | Operation::ReloadContainer { container }
+            | Operation::AwaitHealth { container }
+            | Operation::StopContainer { container }
+            | Operation::RemoveContainer { container } => {
+                self.container_operation(operation, container, progress).await
             }
             Operation::AwaitAnswer { part } => self.await_answer(*part, progress).await,
-            Operation::StopContainer { container } => {
-                let grace = desired.containers.get(container).map_or(LEFTOVER_GRACE, |wanted| wanted.stop_grace);
-                // First, so that an engine that restarts in between leaves it stopped.
-                let engine = self.engine_of(container)?;
-                engine.keep_running(container, false).await?;
-                engine.stop_container(container, grace).await
-            }
-            Operation::RemoveContainer { container } => self.engine_of(container)?.remove_container(container).await,
             Operation::StopInstances { node, .. } => self.engine_on(node.as_ref()).stop_instances(&desired.cloud).await,
             Operation::RemoveInstances { node, .. } => {
                 self.engine_on(node.as_ref()).remove_instances(&desired.cloud).await
@@ -86,6 +79,35 @@ impl Adapters {
             | Operation::EnsureMessageUser { .. }
             | Operation::EnsureIdentity { .. }
             | Operation::IssueToken => self.configure(operation).await,
+        }
+    }
+
+    /// Operations on one container, on whichever node it is.
+    async fn container_operation(
+        &self,
+        operation: &Operation,
+        container: &str,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<(), Error> {
+        let desired = &self.cloud.desired;
+        match operation {
+            Operation::CreateContainer { .. } => self.create(container).await,
+            Operation::StartContainer { .. } => self.start(container).await,
+            Operation::KeepRunning { .. } => self.engine_of(container)?.keep_running(container, true).await,
+            Operation::ReloadContainer { .. } => self.reload(container).await,
+            Operation::AwaitHealth { .. } => {
+                let probes = self.probes_at(container)?;
+                probes.await_health(container, self.container(container)?, health::LIMIT, progress).await
+            }
+            Operation::StopContainer { .. } => {
+                let grace = desired.containers.get(container).map_or(LEFTOVER_GRACE, |wanted| wanted.stop_grace);
+                // First, so that an engine that restarts in between leaves it stopped.
+                let engine = self.engine_of(container)?;
+                engine.keep_running(container, false).await?;
+                engine.stop_container(container, grace).await
+            }
+            Operation::RemoveContainer { .. } => self.engine_of(container)?.remove_container(container).await,
+            _ => Err(unknown("operation", &operation.to_string())),
         }
     }
 

@@ -42,7 +42,7 @@ impl Node {
     /// As a run of octo has it, that knows nothing of earlier ones.
     fn files(&self) -> NodeFiles {
         let (cloud, node) = ("pair".parse().unwrap(), "ctl2".parse().unwrap());
-        NodeFiles::Remote(RemoteFiles::new(self.engine.clone(), cloud, node, STATE, image()))
+        NodeFiles::Remote(Box::new(RemoteFiles::new(self.engine.clone(), cloud, node, STATE, image())))
     }
 
     /// A path of the node as this machine sees it.

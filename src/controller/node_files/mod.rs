@@ -22,7 +22,7 @@ pub enum NodeFiles {
     /// On this machine.
     Local(State),
     /// On a machine whose disk only its engine reaches.
-    Remote(RemoteFiles),
+    Remote(Box<RemoteFiles>),
 }
 
 impl NodeFiles {
