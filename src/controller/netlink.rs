@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use ipnet::Ipv4Net;
@@ -13,6 +14,7 @@ use netlink_packet_route::address::AddressAttribute;
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType};
 use rtnetlink::{Handle, LinkBridge, LinkUnspec, RouteMessageBuilder};
+use tokio::sync::Mutex;
 
 use crate::error::{Error, ErrorKind};
 use crate::model::desired::DesiredNetwork;
@@ -25,6 +27,8 @@ const DEFAULT_MTU: u32 = 1500;
 #[derive(Clone, Debug)]
 pub struct HostNetwork {
     handle: Handle,
+    /// The kernel answers one question for a list at a time, and turns others away (EBUSY).
+    listing: Arc<Mutex<()>>,
 }
 
 impl HostNetwork {
@@ -33,7 +37,7 @@ impl HostNetwork {
         let (connection, handle, _) = rtnetlink::new_connection()
             .map_err(|error| Error::new(ErrorKind::Environment, "cannot open a netlink socket").because(&error))?;
         tokio::spawn(connection);
-        Ok(Self { handle })
+        Ok(Self { handle, listing: Arc::default() })
     }
 
     /// Makes the bridge, or adds what it lacks: gateway, internal VIP, MTU, up.
@@ -145,6 +149,7 @@ impl HostNetwork {
     }
 
     async fn links(&self) -> Result<Vec<LinkMessage>, Error> {
+        let _alone = self.listing.lock().await;
         let found = self.handle.link().get().execute().try_collect().await;
         found.map_err(|error| explain("cannot list network interfaces", &error))
     }
@@ -159,6 +164,7 @@ impl HostNetwork {
             Some(index) => request.set_link_index_filter(index),
             None => request,
         };
+        let _alone = self.listing.lock().await;
         let found: Vec<_> =
             request.execute().try_collect().await.map_err(|error| explain("cannot list addresses", &error))?;
         let parse = |message: netlink_packet_route::address::AddressMessage| {
@@ -173,6 +179,7 @@ impl HostNetwork {
 
     async fn routes(&self) -> Result<Vec<RouteMessage>, Error> {
         let request = self.handle.route().get(RouteMessageBuilder::<Ipv4Addr>::new().build());
+        let _alone = self.listing.lock().await;
         request.execute().try_collect().await.map_err(|error| explain("cannot list routes", &error))
     }
 }

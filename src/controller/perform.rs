@@ -43,7 +43,10 @@ impl Adapters {
             Operation::CreateNetwork { network } => {
                 let node = desired.node_of(network);
                 let wanted = desired.nodes.get(node).map_or(&desired.network, |node| &node.network);
-                let mtu = self.host.mtu(wanted).await?;
+                let mtu = match wanted.mtu {
+                    Some(mtu) => u32::from(mtu),
+                    None => self.host.mtu(wanted).await?.saturating_sub(desired.uplink_overhead()),
+                };
                 self.engine_of(network)?.create_network(&desired.cloud, node, wanted, mtu).await
             }
             Operation::CreateVolume { volume } => {

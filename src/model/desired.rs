@@ -289,6 +289,15 @@ impl Desired {
         self.containers.iter().filter(move |(_, container)| container.process.service == *service)
     }
 
+    /// The bytes that the way between nodes takes of each packet's size: with VXLAN an outer IP
+    /// header, UDP's, its own, and the header of the frame within (RFC 7348).
+    pub fn uplink_overhead(&self) -> u32 {
+        match (self.topology, &self.uplink) {
+            (Topology::Several, Uplink::Vxlan(_)) => 50,
+            _ => 0,
+        }
+    }
+
     /// The nodes in the order of their numbers.
     pub fn nodes_in_order(&self) -> Vec<(&Name, &DesiredNode)> {
         let mut nodes: Vec<_> = self.nodes.iter().collect();
