@@ -62,9 +62,10 @@ fn a_database_killed_during_init_is_repaired_by_a_rerun() {
     lab.run(&["build"]).succeeds();
     lab.run(&["run"]).succeeds();
     let mut init = lab.octo(&["init"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    // While the schema of Keystone is being made.
-    let job = "name=e2e-db-keystone-schema";
-    assert!(eventually(60, || !docker_lines(&["ps", "--quiet", "--filter", job]).is_empty()), "no schema job was seen");
+    // While schemas are being made.
+    let job = "name=e2e-db-.*-schema";
+    let seen = || !docker_lines(&["ps", "--all", "--quiet", "--filter", job]).is_empty();
+    assert!(eventually(60, seen), "no schema job was seen");
     docker_lines(&["kill", "--signal", "KILL", "e2e-db-mariadb-server"]);
     // The engine does not restart what somebody killed by hand: it stays down, as after a crash loop.
     init.wait().unwrap();

@@ -326,7 +326,11 @@ impl Planner<'_> {
             .chain(identity.iter().copied())
             .collect();
         before.extend(self.node(&Operation::EnsureDatabaseUser { user: service.clone() }));
-        before.extend(self.node(&Operation::EnsureMessageUser { user: service.clone() }));
+        // Who does not need the bus only sends what nobody waits for, and starts without it.
+        let needs = desired.services.get(service).map(|service| &service.needs);
+        if desired.provider(Part::MessageBus).zip(needs).is_some_and(|(bus, needs)| needs.contains(bus)) {
+            before.extend(self.node(&Operation::EnsureMessageUser { user: service.clone() }));
+        }
         for (name, _) in desired.containers_of(service) {
             if !self.in_reach(name) {
                 continue;
