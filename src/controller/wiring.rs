@@ -9,6 +9,7 @@ use super::assemble::assemble;
 use super::cloud::Cloud;
 use super::context::Context;
 use super::docker::Engine;
+use super::docker::endpoint::Endpoint;
 use super::execute::Parallelism;
 use super::image::{Builder, Host};
 use super::load::{self, Loaded, Sources};
@@ -72,7 +73,7 @@ pub fn world(cloud: &Arc<Cloud>, engine: &Engine) -> Result<World, Error> {
 
 /// The engine that the command line names.
 pub async fn engine(context: &Context) -> Result<Engine, Error> {
-    Engine::connect(&endpoint(context)).await
+    Engine::connect(Endpoint::in_surroundings(endpoint(context))).await
 }
 
 /// The endpoint that the command line or `DOCKER_HOST` names, without asking there.

@@ -1,6 +1,7 @@
 //! The adapters against the real things: dockerd, the kernel, MariaDB. They need root.
 
 mod cloud;
+mod connect;
 mod docker;
 mod double;
 mod mysql;

@@ -164,7 +164,7 @@ impl Engine {
 
     /// What a container does now; `None` if there is none.
     pub async fn container(&self, name: &str) -> Result<Option<ContainerState>, Error> {
-        let found = match self.client().inspect_container(name, None::<InspectContainerOptions>).await {
+        let found = match self.brief().inspect_container(name, None::<InspectContainerOptions>).await {
             Ok(found) => found,
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(explain(&format!("cannot look at container {name}"), &error)),

@@ -75,13 +75,13 @@ impl Engine {
 
     async fn all_containers(&self) -> Result<Vec<ContainerSummary>, Error> {
         let options = ListContainersOptions { all: true, ..ListContainersOptions::default() };
-        let found = self.client().list_containers(Some(options)).await;
+        let found = self.brief().list_containers(Some(options)).await;
         found.map_err(|error| explain("cannot list containers", &error))
     }
 
     async fn all_networks(&self) -> Result<Vec<(String, Option<String>)>, Error> {
         let found = self
-            .client()
+            .brief()
             .list_networks(None::<ListNetworksOptions>)
             .await
             .map_err(|error| explain("cannot list networks", &error))?;
@@ -93,7 +93,7 @@ impl Engine {
 
     async fn all_volumes(&self) -> Result<Vec<(String, Option<String>)>, Error> {
         let found = self
-            .client()
+            .brief()
             .list_volumes(None::<ListVolumesOptions>)
             .await
             .map_err(|error| explain("cannot list volumes", &error))?;
@@ -104,7 +104,7 @@ impl Engine {
     /// The tags of all images.
     pub(super) async fn image_tags(&self) -> Result<BTreeSet<String>, Error> {
         let found = self
-            .client()
+            .brief()
             .list_images(None::<ListImagesOptions>)
             .await
             .map_err(|error| explain("cannot list images", &error))?;

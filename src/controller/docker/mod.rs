@@ -4,6 +4,7 @@
 pub mod archive;
 pub mod container;
 pub mod copy;
+pub mod endpoint;
 pub mod exec;
 pub mod failure;
 pub mod instance;
@@ -14,14 +15,18 @@ pub mod network;
 mod sieve;
 pub mod spec;
 mod transfer;
+mod tunnel;
 pub mod volume;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
 
 use crate::error::{Error, ErrorKind};
+use endpoint::{Connection, Endpoint};
 use failure::explain;
+use tunnel::Tunnel;
 
 /// Where Docker listens unless somebody says otherwise.
 pub const DEFAULT_ENDPOINT: &str = "unix:///var/run/docker.sock";
@@ -32,11 +37,16 @@ const DEFAULT_SOCKET: &str = "/var/run/docker.sock";
 /// How long the engine may take to say which version it speaks.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
+/// How long the answer to a question may take that needs no work.
+const BRIEF_TIME: Duration = Duration::from_secs(30);
+
 /// A connection to one Docker Engine. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Engine {
     docker: Docker,
-    endpoint: String,
+    endpoint: Arc<Endpoint>,
+    /// Open for as long as the engine is used.
+    _tunnel: Option<Arc<Tunnel>>,
 }
 
 /// What an engine says of itself.
@@ -59,19 +69,22 @@ pub struct EngineInfo {
 }
 
 impl Engine {
-    /// Connects to an endpoint (`unix://…`, `tcp://…`) and agrees on an API version.
-    pub async fn connect(endpoint: &str) -> Result<Self, Error> {
-        let action = format!("cannot reach the Docker Engine at {endpoint}");
-        let docker = Docker::connect_with_host(endpoint).map_err(|error| unreachable(&action, endpoint, &error))?;
+    /// Connects to an endpoint and agrees on an API version.
+    pub async fn connect(endpoint: impl Into<Endpoint>) -> Result<Self, Error> {
+        let endpoint = endpoint.into();
+        let Connection { docker, tunnel } = endpoint.connect().await?;
         let docker = match tokio::time::timeout(ANSWER_TIME, docker.negotiate_version()).await {
-            Ok(answer) => answer.map_err(|error| unreachable(&action, endpoint, &error))?,
+            Ok(answer) => answer.map_err(|error| endpoint.unreachable_because(&error))?,
             Err(_) => {
-                return Err(Error::new(ErrorKind::Environment, action)
-                    .because_text(format!("no answer within {} seconds", ANSWER_TIME.as_secs()))
-                    .hint("look at the engine's log: journalctl -u docker"));
+                return Err(Error::new(
+                    ErrorKind::Environment,
+                    format!("cannot reach the Docker Engine at {}", endpoint.url),
+                )
+                .because_text(format!("no answer within {} seconds", ANSWER_TIME.as_secs()))
+                .hint("look at the engine's log: journalctl -u docker"));
             }
         };
-        Ok(Self { docker, endpoint: endpoint.to_owned() })
+        Ok(Self { docker, endpoint: Arc::new(endpoint), _tunnel: tunnel })
     }
 
     /// The client, for what has adapters of its own (the building of images).
@@ -79,20 +92,25 @@ impl Engine {
         &self.docker
     }
 
+    /// The client for questions that are answered at once, or by an engine that is not well.
+    pub(super) fn brief(&self) -> Docker {
+        self.docker.clone().with_timeout(BRIEF_TIME)
+    }
+
     /// Where the engine is.
     pub fn endpoint(&self) -> &str {
-        &self.endpoint
+        &self.endpoint.url
     }
 
     /// Its socket on its own node: what a container there can mount.
     pub fn socket(&self) -> &str {
-        self.endpoint.strip_prefix("unix://").unwrap_or(DEFAULT_SOCKET)
+        self.endpoint.url.strip_prefix("unix://").unwrap_or(DEFAULT_SOCKET)
     }
 
     /// What it says of itself.
     pub async fn info(&self) -> Result<EngineInfo, Error> {
         let action = "cannot ask the Docker Engine about itself";
-        let info = self.docker.info().await.map_err(|error| explain(action, &error))?;
+        let info = self.brief().info().await.map_err(|error| explain(action, &error))?;
         Ok(EngineInfo {
             version: info.server_version.unwrap_or_default(),
             api_version: self.docker.client_version().to_string(),
@@ -102,20 +120,5 @@ impl Engine {
             memory_limit: info.memory_limit.unwrap_or_default(),
             pids_limit: info.pids_limit.unwrap_or_default(),
         })
-    }
-}
-
-/// The error for an engine that nobody reaches, with the way to start it.
-fn unreachable(action: &str, endpoint: &str, cause: &bollard::errors::Error) -> Error {
-    let error = Error::new(ErrorKind::Environment, action).because(cause);
-    if error.causes.iter().any(|text| text.contains("ermission denied")) {
-        return error.hint("run octo as root, or as a member of the group `docker`");
-    }
-    if endpoint.starts_with("unix://") {
-        error
-            .hint("start it: systemctl start docker (or: service docker start)")
-            .hint("install it: scripts/lab does that")
-    } else {
-        error.hint("check DOCKER_HOST, and that the engine listens there")
     }
 }
