@@ -1,10 +1,12 @@
 //! The other nodes of a cloud: which of them octo runs on, and the engines of those that answer.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use futures_util::future::join_all;
 
 use super::docker::Engine;
+use super::docker::endpoint::{Endpoint, TlsFiles};
 use crate::error::{Error, ErrorKind};
 use crate::model::name::Name;
 use crate::model::node::Site;
@@ -35,7 +37,8 @@ impl Peers {
         }
         let local = local(settings, own)?.clone();
         let others = settings.nodes.iter().filter(|node| node.name != local);
-        let answers = join_all(others.map(async |node| (node.name.clone(), Engine::connect(&node.engine).await))).await;
+        let answers =
+            join_all(others.map(async |node| (node.name.clone(), Engine::connect(endpoint(node)).await))).await;
         let mut peers = Self { site: Site { local, silent: BTreeMap::new() }, engines: BTreeMap::new() };
         for (node, answer) in answers {
             match answer {
@@ -45,6 +48,16 @@ impl Peers {
         }
         Ok(peers)
     }
+}
+
+/// Where a node's engine is.
+fn endpoint(node: &NodeSettings) -> Endpoint {
+    let tls = node.tls.as_ref().map(|tls| TlsFiles {
+        ca: PathBuf::from(&tls.ca),
+        certificate: PathBuf::from(&tls.certificate),
+        key: PathBuf::from(&tls.key),
+    });
+    Endpoint { url: node.engine.clone(), tls }
 }
 
 /// The node whose address this machine has.

@@ -98,6 +98,12 @@ pub fn load(sources: &Sources) -> Result<Loaded, Error> {
     if let Some(bundle) = settings.as_mut().and_then(|settings| settings.build.ca_bundle.as_mut()) {
         *bundle = input.authorities(bundle, &beside);
     }
+    for tls in settings.iter_mut().flat_map(|settings| &mut settings.nodes).filter_map(|node| node.tls.as_mut()) {
+        for path in [&mut tls.ca, &mut tls.certificate, &mut tls.key] {
+            let file = beside.join(&*path);
+            *path = std::path::absolute(&file).unwrap_or(file).to_string_lossy().into_owned();
+        }
+    }
     let schema = schema::services();
     let parts: Vec<_> =
         catalog_files.iter().filter_map(|file| Some((*file, input.typed::<Catalog>(*file, &schema)?))).collect();
