@@ -266,9 +266,15 @@ class LeftoversTestCase(world.EngineTestCase):
         self.driver.init_host('here')
         self.driver.get_available_resource('here')
         self.assertEqual([instance.uuid], self.driver.list_instance_uuids())
+        self.assertEqual(set(), self.network.gone_instances)
         record.destroy()
-        self.driver.get_available_resource('here')
+        # Tried again when the switch did not answer: then the containers are gone already.
+        with mock.patch.object(self.network, 'remove_leftovers',
+                               side_effect=exception.NovaException('no')):
+            self.driver.get_available_resource('here')
         self.assertEqual([], self.world.leftovers())
+        self.driver.get_available_resource('here')
+        self.assertEqual({instance.uuid}, self.network.gone_instances)
 
     def test_instance_on_its_way_is_left_alone(self):
         instance = self.instance()

@@ -94,7 +94,7 @@ class StandInTestCase(unittest.TestCase):
         self.enterContext(nodes.own_network())
         self.switch = nodes.Switch()
         self.enterContext(mock.patch.object(network, '_switch', self.switch))
-        self.enterContext(mock.patch.object(network, '_plugged', set()))
+        self.enterContext(mock.patch.object(network, '_plugged', {}))
 
     def test_a_plugged_port_is_not_touched_by_plugging_again(self):
         with holder() as pid:
@@ -185,12 +185,23 @@ class StandInTestCase(unittest.TestCase):
             ip.link('del', ifname='tapc0000003-00')
             # As if nova-compute had been started anew, and had plugged the fourth one since.
             network._plugged.clear()
-            network._plugged.add('tapc0000004-00')
-            network.remove_leftovers({vif(1)['id']})
+            network._plugged['tapc0000004-00'] = instance().uuid
+            network.remove_leftovers({vif(1)['id']}, set())
             self.assertEqual(['tapc0000001-00', 'tapc0000004-00'], sorted(self.switch.ports))
             self.assertEqual(
                 ['tapa0000000-00', 'tapa0000000-01', 'tapc0000001-00', 'tapc0000004-00'],
                 sorted(taps()))
+
+    def test_ports_of_an_instance_that_nova_has_deleted_alone_are_leftovers(self):
+        with holder() as pid:
+            for number in (1, 2, 3):
+                network.plug(instance(number), vif(number), pid)
+            # Its namespace is gone, and with it the device.
+            with IPRoute() as ip:
+                ip.link('del', ifname='tapc0000002-00')
+            network.remove_leftovers({vif(1)['id']}, {instance(2).uuid})
+            self.assertEqual(['tapc0000001-00', 'tapc0000003-00'], sorted(self.switch.ports))
+            self.assertEqual(['tapc0000001-00', 'tapc0000003-00'], sorted(taps()))
 
     def test_many_at_once_are_quick(self):
         def plug(pid, number):
@@ -214,7 +225,7 @@ class OpenVSwitchTestCase(unittest.TestCase):
         if missing := nodes.OpenVSwitch.missing():
             self.skipTest(missing)
         self.enterContext(nodes.own_network())
-        self.enterContext(mock.patch.object(network, '_plugged', set()))
+        self.enterContext(mock.patch.object(network, '_plugged', {}))
         self.switch = nodes.OpenVSwitch(self.enterContext(tempfile.TemporaryDirectory()))
         self.enterContext(self.switch.running())
 
@@ -273,7 +284,7 @@ class OpenVSwitchTestCase(unittest.TestCase):
                 'add-port', 'br-int', 'other', '--', 'set', 'interface', 'other',
                 'type=internal', 'external_ids:vm-uuid=b', 'external_ids:iface-id=c')
             network._plugged.clear()
-            network.remove_leftovers({vif(1)['id']})
+            network.remove_leftovers({vif(1)['id']}, set())
             self.assertEqual(['other', 'tapc0000001-00'],
                              self.switch.configure('list-ports', 'br-int').split())
             self.assertEqual(['tapc0000001-00'], list(taps()))

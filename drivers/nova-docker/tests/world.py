@@ -140,6 +140,7 @@ class Network:
         self.plugged = {}
         self.initialized = False
         self.known_ports = None
+        self.gone_instances = None
         self.failure = None
 
     def initialize(self):
@@ -155,8 +156,9 @@ class Network:
     def unplug(self, instance, vif):
         self.plugged.pop(vif['id'], None)
 
-    def remove_leftovers(self, known_port_ids):
+    def remove_leftovers(self, known_port_ids, gone_instances):
         self.known_ports = known_port_ids
+        self.gone_instances = set(gone_instances)
 
 
 def vif(active=True, address='10.99.0.5'):

@@ -60,10 +60,9 @@ fn told(removal: Removal) -> Ensured<()> {
 
 async fn remove_flavor(session: &Session, name: &str) -> Result<Ensured<()>, Error> {
     let known = compute::flavors(session).await?.into_iter().find(|flavor| flavor.name == name);
-    match known {
-        None => Ok(Ensured::new((), Outcome::Absent)),
-        Some(known) if known.description.as_deref() != Some(MARK) => Ok(somebody_elses()),
-        Some(known) => Ok(told(compute::remove_flavor(session, &known).await?)),
+    match removable(known.as_ref(), |known| known.description.as_deref(), None) {
+        Ok(known) => Ok(told(compute::remove_flavor(session, known).await?)),
+        Err(kept) => Ok(kept),
     }
 }
 
@@ -85,10 +84,9 @@ async fn remove_rule(
     port: Option<u16>,
 ) -> Result<Ensured<()>, Error> {
     let mut same = group.rules.iter().filter(|rule| networks::allows(rule, protocol, port));
-    match same.next() {
-        None => Ok(Ensured::new((), Outcome::Absent)),
-        Some(rule) if rule.description.as_deref() != Some(MARK) => Ok(somebody_elses()),
-        Some(rule) => Ok(told(network::remove_rule(session, &rule.id).await?)),
+    match removable(same.next(), |rule| rule.description.as_deref(), None) {
+        Ok(rule) => Ok(told(network::remove_rule(session, &rule.id).await?)),
+        Err(kept) => Ok(kept),
     }
 }
 
@@ -97,13 +95,10 @@ async fn remove_router(
     router: Option<&Router>,
     users: Option<String>,
 ) -> Result<Ensured<()>, Error> {
-    let Some(router) = router else { return Ok(Ensured::new((), Outcome::Absent)) };
-    if router.description != MARK {
-        return Ok(somebody_elses());
-    }
-    if let Some(users) = users {
-        return Ok(Ensured::new((), Outcome::InUse).with(users));
-    }
+    let router = match removable(router, |router| Some(&router.description), users) {
+        Ok(router) => router,
+        Err(kept) => return Ok(kept),
+    };
     for port in network::interfaces(session, router).await? {
         if let Removal::InUse(words) = network::remove_interface(session, router, &port).await? {
             return Ok(Ensured::new((), Outcome::InUse).with(words));
@@ -117,14 +112,27 @@ async fn remove_network(
     network: Option<&Network>,
     users: Option<String>,
 ) -> Result<Ensured<()>, Error> {
-    let Some(network) = network else { return Ok(Ensured::new((), Outcome::Absent)) };
-    if network.description != MARK {
-        return Ok(somebody_elses());
+    match removable(network, |network| Some(&network.description), users) {
+        Ok(network) => Ok(told(network::remove_network(session, &network.id).await?)),
+        Err(kept) => Ok(kept),
     }
-    if let Some(users) = users {
-        return Ok(Ensured::new((), Outcome::InUse).with(users));
+}
+
+/// The object if it may be removed, else what there is to tell: it is absent, somebody else's, or
+/// has users.
+fn removable<'a, T>(
+    object: Option<&'a T>,
+    description: impl Fn(&T) -> Option<&str>,
+    users: Option<String>,
+) -> Result<&'a T, Ensured<()>> {
+    let object = object.ok_or_else(|| Ensured::new((), Outcome::Absent))?;
+    if description(object) != Some(MARK) {
+        return Err(Ensured::new((), Outcome::Kept).with("octo demo has not made it"));
     }
-    Ok(told(network::remove_network(session, &network.id).await?))
+    match users {
+        Some(users) => Err(Ensured::new((), Outcome::InUse).with(users)),
+        None => Ok(object),
+    }
 }
 
 /// What has ports in a network, in words: servers, floating IPs, routers other than the demo's.
@@ -144,14 +152,23 @@ fn user(port: &Port) -> Option<String> {
     }
 }
 
-fn somebody_elses() -> Ensured<()> {
-    Ensured::new((), Outcome::Kept).with("octo demo has not made it")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::controller::openstack::network::FixedIp;
+
+    #[test]
+    fn only_what_the_demo_has_made_and_nobody_uses_is_removed() {
+        let outcome = |description: Option<&str>, users: Option<&str>| {
+            let found = removable(description.as_ref(), |text| Some(text), users.map(str::to_owned));
+            found.map(|_| ()).map_err(|kept| kept.outcome)
+        };
+        assert_eq!(outcome(None, None), Err(Outcome::Absent));
+        assert_eq!(outcome(Some("mine"), None), Err(Outcome::Kept));
+        assert_eq!(outcome(Some("mine"), Some("server d")), Err(Outcome::Kept), "whose it is comes first");
+        assert_eq!(outcome(Some(MARK), Some("server d")), Err(Outcome::InUse));
+        assert_eq!(outcome(Some(MARK), None), Ok(()));
+    }
 
     #[test]
     fn users_of_a_network_are_named() {

@@ -10,7 +10,7 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 
 use super::Engine;
-use super::failure::{explain, foreign, is_missing, is_unchanged, status};
+use super::failure::{explain, foreign, is_missing, is_unchanged, removed, status, stopped};
 use crate::error::{Error, ErrorKind};
 use crate::model::label;
 use crate::model::observed::RunState;
@@ -109,11 +109,7 @@ impl Engine {
     pub async fn stop_container(&self, name: &str, grace: u32) -> Result<(), Error> {
         let options = StopContainerOptions { t: i32::try_from(grace).ok(), signal: None };
         let patient = self.client().clone().with_timeout(Duration::from_secs(u64::from(grace)) + STOP_OVERHEAD);
-        match patient.stop_container(name, Some(options)).await {
-            Ok(()) => Ok(()),
-            Err(error) if is_unchanged(&error) || is_missing(&error) => Ok(()),
-            Err(error) => Err(explain(&format!("cannot stop {name}"), &error)),
-        }
+        stopped(patient.stop_container(name, Some(options)).await, name)
     }
 
     /// Sends a signal to a container's first process.
@@ -129,13 +125,11 @@ impl Engine {
     pub async fn remove_container(&self, name: &str) -> Result<(), Error> {
         let options = RemoveContainerOptions { force: true, v: true, ..RemoveContainerOptions::default() };
         match self.client().remove_container(name, Some(options)).await {
-            Ok(()) => Ok(()),
-            Err(error) if is_missing(&error) => Ok(()),
             // Somebody else (the engine, after a kill) is removing it already.
             Err(error) if status(&error) == Some(409) && error.to_string().contains("already in progress") => {
                 self.await_removal(name).await
             }
-            Err(error) => Err(explain(&format!("cannot remove container {name}"), &error)),
+            outcome => removed(outcome, &format!("container {name}")),
         }
     }
 

@@ -63,6 +63,24 @@ pub fn is_unchanged(error: &EngineError) -> bool {
     status(error) == Some(304)
 }
 
+/// The outcome of a removal: what is gone already is success.
+pub fn removed<T>(outcome: Result<T, EngineError>, what: &str) -> Result<(), Error> {
+    match outcome {
+        Ok(_) => Ok(()),
+        Err(error) if is_missing(&error) => Ok(()),
+        Err(error) => Err(explain(&format!("cannot remove {what}"), &error)),
+    }
+}
+
+/// The outcome of a stop: what is stopped or gone already is success.
+pub fn stopped(outcome: Result<(), EngineError>, what: &str) -> Result<(), Error> {
+    match outcome {
+        Ok(()) => Ok(()),
+        Err(error) if is_unchanged(&error) || is_missing(&error) => Ok(()),
+        Err(error) => Err(explain(&format!("cannot stop {what}"), &error)),
+    }
+}
+
 /// What the engine said, without the client's words around it.
 pub fn engine_text(error: &EngineError) -> String {
     match error {
@@ -129,6 +147,23 @@ mod tests {
             assert_eq!(error.kind, kind, "{message}");
             assert!(error.hints.iter().any(|text| text.contains(hint)), "{message}: {:?}", error.hints);
         }
+    }
+
+    fn refused(status_code: u16) -> EngineError {
+        EngineError::DockerResponseServerError { status_code, message: "so it is".to_owned() }
+    }
+
+    #[test]
+    fn gone_already_is_success() {
+        assert!(removed(Ok(()), "x").is_ok() && removed::<()>(Err(refused(404)), "x").is_ok());
+        assert_eq!(
+            removed::<()>(Err(refused(409)), "volume x").unwrap_err().to_string(),
+            "cannot remove volume x: so it is"
+        );
+        for code in [304, 404] {
+            assert!(stopped(Err(refused(code)), "x").is_ok(), "{code}");
+        }
+        assert_eq!(stopped(Err(refused(500)), "x").unwrap_err().to_string(), "cannot stop x: so it is");
     }
 
     #[test]

@@ -4,13 +4,11 @@
 use std::collections::HashMap;
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
-use bollard::query_parameters::{
-    ListContainersOptions, ListVolumesOptions, RemoveContainerOptions, RemoveImageOptions, StopContainerOptions,
-};
+use bollard::query_parameters::{ListContainersOptions, ListVolumesOptions, RemoveImageOptions, StopContainerOptions};
 use futures_util::future::try_join_all;
 
 use super::Engine;
-use super::failure::{explain, is_missing, is_unchanged};
+use super::failure::{explain, removed, stopped};
 use crate::error::Error;
 use crate::model::label;
 use crate::model::name::Name;
@@ -31,29 +29,17 @@ impl Engine {
             // A frozen process cannot take the signal.
             self.unpause_container(id).await?;
         }
-        match self.client().stop_container(id, None::<StopContainerOptions>).await {
-            Ok(()) => Ok(()),
-            Err(error) if is_unchanged(&error) || is_missing(&error) => Ok(()),
-            Err(error) => Err(explain(&format!("cannot stop container {id} of an instance"), &error)),
-        }
+        let outcome = self.client().stop_container(id, None::<StopContainerOptions>).await;
+        stopped(outcome, &format!("container {id} of an instance"))
     }
 
     /// Removes every instance of a cloud: containers, volumes, and the images loaded for them.
     pub async fn remove_instances(&self, cloud: &Name) -> Result<(), Error> {
         let containers = self.instance_containers(cloud, true).await?;
         let ids = containers.iter().filter_map(|container| container.id.as_deref());
-        try_join_all(ids.map(|id| self.remove_instance(id))).await?;
+        try_join_all(ids.map(|id| self.remove_container(id))).await?;
         self.remove_instance_volumes(cloud).await?;
         self.remove_instance_images(cloud).await
-    }
-
-    async fn remove_instance(&self, id: &str) -> Result<(), Error> {
-        let force = RemoveContainerOptions { force: true, v: true, ..RemoveContainerOptions::default() };
-        match self.client().remove_container(id, Some(force)).await {
-            Ok(()) => Ok(()),
-            Err(error) if is_missing(&error) => Ok(()),
-            Err(error) => Err(explain(&format!("cannot remove container {id} of an instance"), &error)),
-        }
     }
 
     async fn remove_instance_volumes(&self, cloud: &Name) -> Result<(), Error> {
@@ -69,11 +55,7 @@ impl Engine {
     async fn remove_instance_images(&self, cloud: &Name) -> Result<(), Error> {
         let repository = format!("{}:", label::instance_images(cloud));
         for tag in self.image_tags().await?.into_iter().filter(|tag| tag.starts_with(&repository)) {
-            match self.client().remove_image(&tag, None::<RemoveImageOptions>, None).await {
-                Ok(_) => {}
-                Err(error) if is_missing(&error) => {}
-                Err(error) => return Err(explain(&format!("cannot remove image {tag}"), &error)),
-            }
+            removed(self.client().remove_image(&tag, None::<RemoveImageOptions>, None).await, &format!("image {tag}"))?;
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use bollard::query_parameters::InspectNetworkOptions;
 use ipnet::Ipv4Net;
 
 use super::Engine;
-use super::failure::{explain, foreign, is_missing};
+use super::failure::{explain, foreign, is_missing, removed};
 use crate::error::{Error, ErrorKind};
 use crate::model::desired::DesiredNetwork;
 use crate::model::label;
@@ -91,11 +91,7 @@ impl Engine {
 
     /// Removes a network; one that is not there is success.
     pub async fn remove_network(&self, name: &str) -> Result<(), Error> {
-        match self.client().remove_network(name).await {
-            Ok(()) => Ok(()),
-            Err(error) if is_missing(&error) => Ok(()),
-            Err(error) => Err(explain(&format!("cannot remove network {name}"), &error)),
-        }
+        removed(self.client().remove_network(name).await, &format!("network {name}"))
     }
 
     /// A network by name, and the cloud in its label.

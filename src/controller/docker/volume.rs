@@ -4,7 +4,7 @@ use bollard::models::VolumeCreateRequest;
 use bollard::query_parameters::RemoveVolumeOptions;
 
 use super::Engine;
-use super::failure::{explain, foreign, is_missing};
+use super::failure::{explain, foreign, removed};
 use super::spec::labels;
 use crate::error::Error;
 use crate::model::label;
@@ -30,10 +30,6 @@ impl Engine {
 
     /// Removes a volume and its data; one that is not there is success.
     pub async fn remove_volume(&self, name: &str) -> Result<(), Error> {
-        match self.client().remove_volume(name, None::<RemoveVolumeOptions>).await {
-            Ok(()) => Ok(()),
-            Err(error) if is_missing(&error) => Ok(()),
-            Err(error) => Err(explain(&format!("cannot remove volume {name}"), &error)),
-        }
+        removed(self.client().remove_volume(name, None::<RemoveVolumeOptions>).await, &format!("volume {name}"))
     }
 }

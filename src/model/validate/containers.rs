@@ -4,6 +4,7 @@ use super::super::catalog::{Attachment, Container};
 use super::super::name::Name;
 use super::super::problem::{Problem, Step};
 use super::super::suggestion::{choice, nearest};
+use super::processes::{self, Process};
 use super::{Input, steps};
 
 const CAPABILITIES: &[&str] = &[
@@ -100,19 +101,12 @@ fn each(input: &Input<'_>, found: &mut Vec<Problem>, check: impl Fn(&Name, &Cont
 /// What is wrong with one key of a container or job: its path below them, what, and a hint.
 type Mistake = (Vec<Step>, String, Option<String>);
 
-/// Runs a check of what containers and jobs have both: capabilities and the AppArmor profile.
-fn each_process(input: &Input<'_>, found: &mut Vec<Problem>, check: impl Fn(&[String], Option<&str>) -> Vec<Mistake>) {
-    for (service_name, service) in &input.catalog.services {
-        let containers = service.containers.iter().map(|(name, container)| {
-            (steps!["containers", name], check(&container.capabilities, container.apparmor.as_deref()))
-        });
-        let jobs = service
-            .jobs
-            .iter()
-            .map(|(name, job)| (steps!["jobs", name], check(&job.capabilities, job.apparmor.as_deref())));
-        for (owner, mistakes) in containers.chain(jobs) {
-            found.extend(mistakes.into_iter().map(|(rest, message, help)| {
-                let place = input.service(service_name, owner.iter().cloned().chain(rest));
+/// Runs a check over every container and job of the catalog.
+fn each_process(input: &Input<'_>, found: &mut Vec<Problem>, check: impl Fn(&Process<'_>) -> Vec<Mistake>) {
+    for (name, service) in &input.catalog.services {
+        for process in processes::of(service) {
+            found.extend(check(&process).into_iter().map(|(rest, message, help)| {
+                let place = input.service(name, process.steps(rest));
                 Problem { place, message, help }
             }));
         }
@@ -121,8 +115,8 @@ fn each_process(input: &Input<'_>, found: &mut Vec<Problem>, check: impl Fn(&[St
 
 /// Capabilities are named one by one.
 pub fn capabilities(input: &Input<'_>, found: &mut Vec<Problem>) {
-    each_process(input, found, |capabilities, _| {
-        let named = capabilities.iter().enumerate();
+    each_process(input, found, |process| {
+        let named = process.capabilities.iter().enumerate();
         named
             .filter(|(_, name)| !CAPABILITIES.contains(&name.as_str()))
             .map(|(index, name)| {
@@ -145,9 +139,10 @@ pub fn capabilities(input: &Input<'_>, found: &mut Vec<Problem>) {
 
 /// AppArmor's profiles have names without blanks.
 pub fn profiles(input: &Input<'_>, found: &mut Vec<Problem>) {
-    each_process(input, found, |_, profile| {
-        let wrong =
-            profile.filter(|name| name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()));
+    each_process(input, found, |process| {
+        let wrong = process
+            .apparmor
+            .filter(|name| name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()));
         let problem = |name: &str| {
             let help = "write `unconfined`, or a profile that `aa-status` lists on the node".to_owned();
             (steps!["apparmor"].to_vec(), format!("`{name}` is no profile of AppArmor"), Some(help))

@@ -2,20 +2,15 @@
 
 use super::super::catalog::{File, Service};
 use super::super::problem::{Problem, Step};
-use super::{Input, steps};
+use super::{Input, processes, steps};
 
 /// The files of a service, of its containers and of its jobs: path inside, file, and where it is defined.
 pub(super) fn of(service: &Service) -> impl Iterator<Item = (&String, &File, Vec<Step>)> {
     let own = service.files.iter().map(|(path, file)| (path, file, steps!["files", path].to_vec()));
-    let of_containers = service.containers.iter().flat_map(|(name, container)| {
-        let files = container.files.iter();
-        files.map(move |(path, file)| (path, file, steps!["containers", name, "files", path].to_vec()))
+    let of_processes = processes::of(service).flat_map(|process| {
+        process.files.iter().map(move |(path, file)| (path, file, process.steps(steps!["files", path])))
     });
-    let of_jobs = service.jobs.iter().flat_map(|(name, job)| {
-        let files = job.files.iter();
-        files.map(move |(path, file)| (path, file, steps!["jobs", name, "files", path].to_vec()))
-    });
-    own.chain(of_containers).chain(of_jobs)
+    own.chain(of_processes)
 }
 
 /// The template must be in the bundle.

@@ -15,6 +15,7 @@ mod operator;
 mod parts;
 mod ports;
 mod process;
+mod processes;
 mod release;
 mod services;
 mod sharing;

@@ -8,40 +8,20 @@ use super::super::name::Name;
 use super::super::path::{directory, is_inside};
 use super::super::problem::{Problem, Step};
 use super::super::resolve::files_of;
+use super::processes::{self, Process};
 use super::{Input, steps};
-
-/// A container or a job: which of the two, its name, and the paths that are mounted into it.
-struct Owner<'a> {
-    section: &'static str,
-    name: &'a Name,
-    mounts: Vec<(&'static str, &'a str)>,
-}
 
 /// Directories of files must be the service's own, and hold no other mount.
 pub fn directories(input: &Input<'_>, found: &mut Vec<Problem>) {
     for (name, service) in &input.catalog.services {
-        for owner in owners(service) {
-            check(input, name, service, &owner, found);
+        for process in processes::of(service) {
+            check(input, name, service, &process, found);
         }
     }
 }
 
-fn owners(service: &Service) -> impl Iterator<Item = Owner<'_>> {
-    let containers = service.containers.iter().map(|(name, container)| {
-        let volumes = container.volumes.keys().map(|path| ("volumes", path.as_str()));
-        let tmpfs = container.tmpfs.keys().map(|path| ("tmpfs", path.as_str()));
-        Owner { section: "containers", name, mounts: volumes.chain(tmpfs).collect() }
-    });
-    let jobs = service.jobs.iter().map(|(name, job)| {
-        let volumes = job.volumes.keys().map(|path| ("volumes", path.as_str()));
-        let tmpfs = job.tmpfs.keys().map(|path| ("tmpfs", path.as_str()));
-        Owner { section: "jobs", name, mounts: volumes.chain(tmpfs).collect() }
-    });
-    containers.chain(jobs)
-}
-
-fn check(input: &Input<'_>, name: &Name, service: &Service, owner: &Owner<'_>, found: &mut Vec<Problem>) {
-    let (container, job) = if owner.section == "jobs" { (None, Some(owner.name)) } else { (Some(owner.name), None) };
+fn check(input: &Input<'_>, name: &Name, service: &Service, process: &Process<'_>, found: &mut Vec<Problem>) {
+    let (container, job) = process.as_container_or_job();
     // Each directory with the first file in it, where the mistake is shown.
     let mut directories: BTreeMap<&str, &String> = BTreeMap::new();
     for path in files_of(service, container, job).into_keys().filter(|path| path.starts_with('/')) {
@@ -51,7 +31,7 @@ fn check(input: &Input<'_>, name: &Name, service: &Service, owner: &Owner<'_>, f
         let steps: Vec<Step> = if service.files.contains_key(path) {
             steps!["files", path].into()
         } else {
-            steps![owner.section, owner.name, "files", path].into()
+            process.steps(steps!["files", path])
         };
         input.service(name, steps).of_key()
     };
@@ -67,8 +47,8 @@ fn check(input: &Input<'_>, name: &Name, service: &Service, owner: &Owner<'_>, f
             let message = format!("`{inner}` lies inside `{directory}`, which is read-only");
             found.push(Problem::new(place_of(file), message).with_help("use directories beside each other"));
         }
-        for (key, mount) in owner.mounts.iter().filter(|(_, mount)| mount == directory || is_inside(mount, directory)) {
-            let place = input.service(name, steps![owner.section, owner.name, *key, *mount]).of_key();
+        for (key, mount) in process.mounts().filter(|(_, mount)| mount == directory || is_inside(mount, directory)) {
+            let place = input.service(name, process.steps(steps![key, mount])).of_key();
             let message = format!("`{mount}` lies inside `{directory}`, where the service's files are read-only");
             found.push(Problem::new(place, message).with_help("use directories beside each other"));
         }

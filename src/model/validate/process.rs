@@ -6,7 +6,7 @@ use super::super::catalog::{Health, Service};
 use super::super::path::is_plain;
 use super::super::problem::{Problem, Step};
 use super::super::resolve::bytes;
-use super::{Input, files, steps};
+use super::{Input, files, processes, steps};
 
 /// Commands name a program.
 pub fn commands(input: &Input<'_>, found: &mut Vec<Problem>) {
@@ -19,11 +19,10 @@ pub fn commands(input: &Input<'_>, found: &mut Vec<Problem>) {
                 );
             }
         };
-        for (job, spec) in &service.jobs {
-            check(&spec.command, &steps!["jobs", job, "command"]);
+        for process in processes::of(service) {
+            check(process.command, &process.steps(steps!["command"]));
         }
         for (container, spec) in &service.containers {
-            check(&spec.command, &steps!["containers", container, "command"]);
             if let Health::Exec(command) = &spec.health {
                 check(command, &steps!["containers", container, "health", "exec"]);
             }
@@ -68,22 +67,16 @@ fn mounts(service: &Service) -> Vec<(Paths<'_>, bool)> {
     let all_files = files::of(service);
     // The same file may be given for the service and, otherwise, for one container.
     groups.extend(all_files.map(|(path, _, steps)| (vec![(path.as_str(), steps)], true)));
+    groups.extend(processes::of(service).map(|process| {
+        let mounts = process.mounts().map(|(key, path)| (path, process.steps(steps![key, path])));
+        (mounts.collect(), true)
+    }));
     for (name, container) in &service.containers {
-        let volumes =
-            container.volumes.keys().map(|path| (path.as_str(), steps!["containers", name, "volumes", path].into()));
-        let tmpfs =
-            container.tmpfs.keys().map(|path| (path.as_str(), steps!["containers", name, "tmpfs", path].into()));
-        groups.push((volumes.chain(tmpfs).collect(), true));
         let single = [("log_directory", &container.log_directory), ("engine_socket", &container.engine_socket)];
         groups.extend(single.into_iter().filter_map(|(key, path)| {
             let path = path.as_deref()?;
             Some((vec![(path, steps!["containers", name, key].into())], false))
         }));
-    }
-    for (name, job) in &service.jobs {
-        let volumes = job.volumes.keys().map(|path| (path.as_str(), steps!["jobs", name, "volumes", path].into()));
-        let tmpfs = job.tmpfs.keys().map(|path| (path.as_str(), steps!["jobs", name, "tmpfs", path].into()));
-        groups.push((volumes.chain(tmpfs).collect(), true));
     }
     groups
 }
@@ -114,13 +107,10 @@ pub fn users(input: &Input<'_>, found: &mut Vec<Problem>) {
         !part.is_empty() && part.chars().all(legal)
     };
     for (name, service) in &input.catalog.services {
-        let containers =
-            service.containers.iter().map(|(container, spec)| (steps!["containers", container, "user"], &spec.user));
-        let jobs = service.jobs.iter().map(|(job, spec)| (steps!["jobs", job, "user"], &spec.user));
-        for (path, user) in containers.chain(jobs) {
-            let Some(user) = user else { continue };
+        for process in processes::of(service) {
+            let Some(user) = process.user else { continue };
             if user.split(':').count() > 2 || !user.split(':').all(is_id) {
-                let place = input.service(name, path);
+                let place = input.service(name, process.steps(steps!["user"]));
                 let problem = Problem::new(place, format!("`{user}` is no user"));
                 found.push(problem.with_help("write `name`, `name:group`, or numbers"));
             }

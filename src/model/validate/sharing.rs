@@ -6,7 +6,7 @@ use super::super::problem::{Problem, Step};
 use super::super::resolve;
 use super::super::suggestion::choice;
 use super::super::volume::VolumeReference;
-use super::{Input, names, steps};
+use super::{Input, names, processes, steps};
 
 /// A lent secret is one that its service declares.
 pub fn secrets(input: &Input<'_>, found: &mut Vec<Problem>) {
@@ -80,13 +80,8 @@ pub fn lenders(input: &Input<'_>, found: &mut Vec<Problem>) {
 
 /// Every volume that a service mounts, and where that is written.
 fn references(service: &Service) -> impl Iterator<Item = (&VolumeReference, Vec<Step>)> {
-    let containers = service.containers.iter().flat_map(|(name, container)| {
-        let of = move |path: &String| steps!["containers", name, "volumes", path].to_vec();
-        container.volumes.iter().map(move |(path, reference)| (reference, of(path)))
-    });
-    let jobs = service.jobs.iter().flat_map(|(name, job)| {
-        let of = move |path: &String| steps!["jobs", name, "volumes", path].to_vec();
-        job.volumes.iter().map(move |(path, reference)| (reference, of(path)))
-    });
-    containers.chain(jobs)
+    processes::of(service).flat_map(|process| {
+        let of = move |path: &String| process.steps(steps!["volumes", path]);
+        process.volumes.iter().map(move |(path, reference)| (reference, of(path)))
+    })
 }

@@ -71,6 +71,23 @@ fn killed_during_spawns_and_deletes_nova_and_the_engine_agree() {
 }
 
 #[test]
+fn what_nova_deletes_while_it_takes_the_compute_service_for_dead_goes_with_its_next_report() {
+    let lab = shared();
+    let server = lab.boot("unheard", IMAGE, NETWORK, &[]);
+    let taken_for = |state| {
+        let command = ["--os-compute-api-version", "2.53", "compute", "service", "set", state, "local", "nova-compute"];
+        lab.openstack(&command).succeeds();
+    };
+    taken_for("--down");
+    let deleted = lab.openstack(&["server", "delete", "--wait", &server.id]);
+    taken_for("--up");
+    deleted.succeeds();
+    let gone = || lab.instance_objects().is_empty() && lab.instance_ports().is_empty();
+    assert!(eventually(120, gone), "{:?} {:?}", lab.instance_objects(), lab.instance_ports());
+    lab.no_instance_is_left();
+}
+
+#[test]
 fn traffic_goes_on_after_open_vswitch_and_its_controller_were_killed() {
     let lab = shared();
     let one = lab.boot("switch-one", IMAGE, NETWORK, &[]);

@@ -50,6 +50,13 @@ fn an_instance_keeps_its_network_through_its_life() {
     assert_eq!(memory, [(flavor << 20).to_string()], "the new flavor's memory");
     assert_eq!(server.inside(&["cat", "/kept"]).succeeds().out, "kept\n", "the disk was lost on the way");
 
+    let snapshot = lab.openstack_json(&["server", "image", "create", "--wait", "--name", "life-snapshot", &server.id]);
+    assert_eq!(snapshot["container_format"], "docker", "{snapshot}");
+    let twin = lab.boot("twin", "life-snapshot", NETWORK, &[]);
+    assert_eq!(twin.inside(&["cat", "/kept"]).succeeds().out, "kept\n", "the snapshot lacks what was written");
+    has_its_network("booting a snapshot", &twin, &twin.address(), &beside);
+    twin.delete();
+
     lab.openstack(&["server", "rebuild", "--wait", "--image", IMAGE, &server.id]).succeeds();
     server.becomes("ACTIVE");
     has_its_network("rebuild", &server, &address, &beside);
@@ -67,6 +74,7 @@ fn an_instance_keeps_its_network_through_its_life() {
 
     server.delete();
     neighbour.delete();
+    lab.openstack(&["image", "delete", "life-snapshot"]).succeeds();
     let ports = lab.names(&["port", "list"]);
     if ports.iter().any(|name| name == "life-second") {
         lab.openstack(&["port", "delete", "life-second"]).succeeds();

@@ -22,6 +22,11 @@ fn instances_come_back_with_the_cloud_and_with_their_network() {
     assert!(one.knows_itself(), "the metadata service did not come back");
     assert_eq!(off.status(), "SHUTOFF", "what was off stays off");
 
+    // Without its data the cloud is rebuilt around the instances that were kept.
+    lab.run(&["rm"]).succeeds().says("instances");
+    lab.up();
+    assert!(eventually(60, || one.status() == "ACTIVE"), "{}", one.status());
+    assert!(one.reaches(&two.address(), 60), "the network did not come back with a new control plane");
     for server in [one, two, off] {
         server.delete();
     }

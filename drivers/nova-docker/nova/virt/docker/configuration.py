@@ -46,8 +46,9 @@ OPTIONS = [
              'images it has loaded and which guests are suspended.'),
     cfg.StrOpt(
         'heartbeat_file', default='$state_path/heartbeat',
-        help='File touched after each report of resources to Placement. Its '
-             'age tells whether this service works.'),
+        help='File touched after each report of resources to Placement, once '
+             'Nova takes this service for up. Its age tells whether this '
+             'service works.'),
     cfg.StrOpt(
         'image_repository', default='octo/instance-image',
         help='Images from Glance are tagged <image_repository>:<image id>.'),

@@ -1,7 +1,5 @@
 """Nova's interface to instances that are containers."""
 
-import contextlib
-import os
 import threading
 
 from oslo_log import log as logging
@@ -19,6 +17,7 @@ from nova.virt.docker import console
 from nova.virt.docker import container
 from nova.virt.docker import engine
 from nova.virt.docker import guest_access
+from nova.virt.docker import heartbeat
 from nova.virt.docker import image
 from nova.virt.docker import inventory
 from nova.virt.docker import leftovers
@@ -59,6 +58,7 @@ class DockerDriver(driver.ComputeDriver):
         self._inventory = inventory.Inventory(self._engine)
         self._lifecycle = lifecycle.Lifecycle(
             virtapi, self._containers, network)
+        self._heartbeat = heartbeat.Heartbeat()
         self._leftovers = None
         self._consoles = None
         self._consoles_lock = threading.Lock()
@@ -66,8 +66,7 @@ class DockerDriver(driver.ComputeDriver):
     # The node
 
     def init_host(self, host):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(CONF.docker.heartbeat_file)
+        self._heartbeat.forget()
         # Nova's image cache notes there which hosts share the directory.
         fileutils.ensure_tree(CONF.instances_path)
         self._engine.ensure_reachable()
@@ -102,8 +101,7 @@ class DockerDriver(driver.ComputeDriver):
         provider_tree.update_inventory(nodename, self._inventory.placement(
             self._inventory.resources(nodename), ratios,
             self._get_reserved_host_disk_gb_from_config()))
-        with open(CONF.docker.heartbeat_file, 'a', encoding='ascii'):
-            os.utime(CONF.docker.heartbeat_file)
+        self._heartbeat.beat(self._host or CONF.host)
 
     def get_host_ip_addr(self):
         return CONF.my_ip

@@ -29,6 +29,8 @@ class Leftovers:
         self._lifecycle = lifecycle
         self._network = network
         self._ports_checked = False
+        #: Instances whose containers were removed, and their ports not yet.
+        self._gone = set()
 
     def remove(self):
         """Remove the containers, volumes and ports of instances now unknown.
@@ -45,14 +47,14 @@ class Leftovers:
                        if uuid not in known
                        and uuid not in self._lifecycle.in_progress
                        and self._is_orphan(context, uuid, created)]
-        if orphans:
-            self._ports_checked = False
         for uuid in orphans:
             LOG.warning('Removing what is left of instance %s', uuid)
+            self._gone.add(uuid)
             self._containers.remove_all(uuid)
-        if not self._ports_checked:
-            self._network.remove_leftovers(self._ports_in_use())
+        if self._gone or not self._ports_checked:
+            self._network.remove_leftovers(self._ports_in_use(), self._gone)
             self._ports_checked = True
+            self._gone.clear()
 
     def _present(self):
         """Ids of the instances with anything on the engine, and its age."""

@@ -109,9 +109,9 @@ class _Switch:
 _switch = None
 _switch_lock = threading.Lock()
 
-# Ports that this process plugged: a list of known ports that was made before is not aware
-# of them.
-_plugged = set()
+# Devices of the ports that this process plugged, and the instances they are for: a list of
+# known ports that was made before is not aware of them.
+_plugged = {}
 
 
 def initialize():
@@ -130,7 +130,7 @@ def plug(instance, vif, pid):
     """
     wanted = _os_vif(vif)
     name = device_name(vif['id'])
-    _plugged.add(name)
+    _plugged[name] = instance.uuid
     # Interfaces of one instance are numbered one after the other.
     with lockutils.lock(f'docker-network-{instance.uuid}'):
         try:
@@ -160,7 +160,7 @@ def unplug(instance, vif):
     Raises VirtualInterfaceUnplugException when something could not be removed.
     """
     name = device_name(vif['id'])
-    _plugged.discard(name)
+    _plugged.pop(name, None)
     with lockutils.lock(f'docker-network-{instance.uuid}'):
         try:
             _remove(name)
@@ -170,17 +170,23 @@ def unplug(instance, vif):
     LOG.info('Port %s is disconnected', vif['id'], instance=instance)
 
 
-def remove_leftovers(known_port_ids):
+def remove_leftovers(known_port_ids, gone_instances):
     """Remove what this driver made for ports that are not among the known ones.
+
+    What this process has plugged stays, unless it was for an instance that is gone: one that
+    Nova deleted without a word to this node is never unplugged.
 
     Raises VirtualInterfaceUnplugException when something could not be removed.
     """
     try:
         found = _open_vswitch().our_ports() | _our_devices()
-        known = {device_name(port_id) for port_id in known_port_ids}
-        for name in sorted(found - known - _plugged):
+        kept = {device_name(port_id) for port_id in known_port_ids}
+        kept |= {name for name, instance in list(_plugged.items())
+                 if instance not in gone_instances}
+        for name in sorted(found - kept):
             LOG.warning('Removing %s, which belongs to no port of an instance here', name)
             _remove(name)
+            _plugged.pop(name, None)
     except _FAILURES as error:
         raise exception.VirtualInterfaceUnplugException(reason=str(error)) from error
 
