@@ -120,11 +120,11 @@ async fn remove_network(
 
 /// The object if it may be removed, else what there is to tell: it is absent, somebody else's, or
 /// has users.
-fn removable<'a, T>(
-    object: Option<&'a T>,
+fn removable<T>(
+    object: Option<&T>,
     description: impl Fn(&T) -> Option<&str>,
     users: Option<String>,
-) -> Result<&'a T, Ensured<()>> {
+) -> Result<&T, Ensured<()>> {
     let object = object.ok_or_else(|| Ensured::new((), Outcome::Absent))?;
     if description(object) != Some(MARK) {
         return Err(Ensured::new((), Outcome::Kept).with("octo demo has not made it"));
