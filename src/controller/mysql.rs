@@ -41,6 +41,9 @@ const UNKNOWN: [u16; 2] = [1049, 1146];
 /// What a member of a cluster answers that has lost the others: it would have to guess.
 const NOT_READY: u16 = 1047;
 
+/// Somebody else has changed the same at the same time.
+const DEADLOCK: u16 = 1213;
+
 /// The database server of a cloud, or the members of its cluster.
 #[derive(Clone)]
 pub struct Database {
@@ -141,8 +144,8 @@ impl Database {
             "INSERT INTO {RECORDS}.jobs (name, started, started_at) VALUES (?, ?, UTC_TIMESTAMP()) \
              ON DUPLICATE KEY UPDATE started = VALUES(started), started_at = VALUES(started_at)"
         );
-        let answer = within(ANSWER_TIME, connection.exec_drop(statement, (job, fingerprint))).await;
-        answer.map_err(|error| self.explain(&format!("cannot record that job {job} begins"), &error))?;
+        let action = format!("cannot record that job {job} begins");
+        self.record(&mut connection, &action, &statement, (job, fingerprint)).await?;
         close(connection).await;
         Ok(())
     }
@@ -153,10 +156,31 @@ impl Database {
         let statement = format!(
             "UPDATE {RECORDS}.jobs SET started = NULL, finished = ?, finished_at = UTC_TIMESTAMP() WHERE name = ?"
         );
-        let answer = within(ANSWER_TIME, connection.exec_drop(statement, (fingerprint, job))).await;
-        answer.map_err(|error| self.explain(&format!("cannot record that job {job} has ended"), &error))?;
+        let action = format!("cannot record that job {job} has ended");
+        self.record(&mut connection, &action, &statement, (fingerprint, job)).await?;
         close(connection).await;
         Ok(())
+    }
+
+    /// Writes to the records. Members of a cluster find out only at the end that another has written
+    /// at the same time, and call that a deadlock: then it is written again.
+    async fn record(
+        &self,
+        connection: &mut Conn,
+        action: &str,
+        statement: &str,
+        values: (&str, &str),
+    ) -> Result<(), Error> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match within(ANSWER_TIME, connection.exec_drop(statement, values)).await {
+                Ok(()) => return Ok(()),
+                Err(mysql_async::Error::Server(error)) if error.code == DEADLOCK && Instant::now() < deadline => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => return Err(self.explain(action, &error)),
+            }
+        }
     }
 
     async fn ensure_records(&self, connection: &mut Conn) -> Result<(), Error> {
