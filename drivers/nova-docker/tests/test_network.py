@@ -7,7 +7,6 @@ import os
 import socket
 import tempfile
 import threading
-import time
 import unittest
 from unittest import mock
 
@@ -203,19 +202,16 @@ class StandInTestCase(unittest.TestCase):
             self.assertEqual(['tapc0000001-00', 'tapc0000003-00'], sorted(self.switch.ports))
             self.assertEqual(['tapc0000001-00', 'tapc0000003-00'], sorted(taps()))
 
-    def test_many_at_once_are_quick(self):
+    def test_many_at_once(self):
         def plug(pid, number):
-            began = time.monotonic()
             network.plug(instance(number), vif(number), pid)
-            return time.monotonic() - began
 
         with contextlib.ExitStack() as stack:
             pids = [stack.enter_context(holder()) for _number in range(12)]
             with concurrent.futures.ThreadPoolExecutor(6) as pool:
-                took = list(pool.map(plug, pids, range(1, 13)))
+                list(pool.map(plug, pids, range(1, 13)))
             self.assertEqual(12, len(self.switch.ports))
             self.assertEqual({1}, {len(inner_names(pid)) for pid in pids})
-        self.assertLess(sorted(took)[len(took) // 2], 0.5)
 
 
 class OpenVSwitchTestCase(unittest.TestCase):
