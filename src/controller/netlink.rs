@@ -10,8 +10,10 @@ use std::sync::Arc;
 
 use futures_util::TryStreamExt;
 use ipnet::Ipv4Net;
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::AddressAttribute;
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage};
+use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourState};
 use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteType};
 use rtnetlink::{Handle, LinkBridge, LinkUnspec, RouteMessageBuilder};
 use tokio::sync::Mutex;
@@ -118,6 +120,23 @@ impl HostNetwork {
         let Some(index) = default.as_ref().and_then(interface_index) else { return Ok(DEFAULT_MTU) };
         let links = self.links().await?;
         Ok(links.iter().find(|link| link.header.index == index).and_then(mtu_of).unwrap_or(DEFAULT_MTU))
+    }
+
+    /// The hardware address that an address of the neighbourhood was last heard from.
+    pub async fn neighbour(&self, address: Ipv4Addr) -> Result<Option<Vec<u8>>, Error> {
+        let request = self.handle.neighbours().get().set_address_family(AddressFamily::Inet);
+        let _alone = self.listing.lock().await;
+        let found: Vec<_> =
+            request.execute().try_collect().await.map_err(|error| explain("cannot list neighbours", &error))?;
+        let meant = NeighbourAttribute::Destination(NeighbourAddress::Inet(address));
+        let heard = |state| !matches!(state, NeighbourState::Failed | NeighbourState::Incomplete);
+        let found = found.into_iter().find(|entry| heard(entry.header.state) && entry.attributes.contains(&meant));
+        Ok(found.and_then(|entry| {
+            entry.attributes.into_iter().find_map(|attribute| match attribute {
+                NeighbourAttribute::LinkLayerAddress(hardware) => Some(hardware),
+                _ => None,
+            })
+        }))
     }
 
     /// The addresses of all interfaces, and the routes but the default ones.

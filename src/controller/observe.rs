@@ -67,6 +67,7 @@ impl Observe for Adapters {
             identity,
             ..Observed::default()
         };
+        observed.vip_holder = self.vip_holder(&observed).await?;
         self.sort_containers(&inventory, &health, &ports, &mut observed)?;
         observed.instances = inventory.instances;
         observed.networks = inventory.networks;
@@ -187,6 +188,22 @@ impl Adapters {
             .iter()
             .map(|(node, peer)| async move { (node.clone(), reach(peer.engine.inventory(cloud)).await) }.boxed());
         join_all(asked).await.into_iter().collect()
+    }
+
+    /// The node that has the internal VIP: this one's bridge has it, or it was last heard from the
+    /// bridge of another, whose hardware address follows from its address.
+    async fn vip_holder(&self, observed: &Observed) -> Result<Option<Name>, Error> {
+        let desired = &self.cloud.desired;
+        if desired.topology == Topology::Single {
+            return Ok(None);
+        }
+        let vip = desired.network.internal_vip;
+        if observed.bridge.as_ref().is_some_and(|bridge| bridge.addresses.contains(&vip)) {
+            return Ok(Some(desired.node.clone()));
+        }
+        let Some(hardware) = self.host.neighbour(vip).await? else { return Ok(None) };
+        let holder = desired.nodes.iter().find(|(_, node)| hardware == node.network.hardware_address());
+        Ok(holder.map(|(node, _)| node.clone()))
     }
 
     /// Lays what is on other nodes beside what is here: names tell where it is.

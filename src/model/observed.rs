@@ -21,6 +21,8 @@ pub struct Observed {
     pub images: BTreeSet<String>,
     /// The management bridge, if the host has it: its addresses.
     pub bridge: Option<ObservedBridge>,
+    /// Among several nodes: the one that has the internal VIP, as far as it is heard from here.
+    pub vip_holder: Option<Name>,
     /// Docker networks of this cloud.
     pub networks: BTreeMap<String, ObservedNetwork>,
     /// Volumes of this cloud.

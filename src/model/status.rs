@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::desired::{Desired, DesiredContainer};
 use super::fingerprint;
 use super::name::Name;
+use super::node::Topology;
 use super::observed::{Observed, ObservedContainer, ObservedHealth, Reached, RunState};
 use super::plural::plural;
 
@@ -214,7 +215,15 @@ fn parts(desired: &Desired, observed: &Observed) -> Vec<PartStatus> {
     let network = &desired.network;
     let bridge = observed.bridge.as_ref();
     let vip_held = bridge.is_some_and(|bridge| bridge.up && bridge.addresses.contains(&network.internal_vip));
-    let internal = if vip_held {
+    let internal = if desired.topology == Topology::Several {
+        match &observed.vip_holder {
+            Some(holder) => (format!("{} on {holder}", network.internal_vip), Condition::Fine),
+            None => {
+                let why = format!("{} is heard from no node", network.internal_vip);
+                (why.clone(), Condition::Wrong(why))
+            }
+        }
+    } else if vip_held {
         (format!("{} on {}", network.internal_vip, network.bridge), Condition::Fine)
     } else {
         let place = format!("{} is not on {}", network.internal_vip, network.bridge);

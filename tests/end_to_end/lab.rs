@@ -225,3 +225,19 @@ pub fn eventually(seconds: u64, mut holds: impl FnMut() -> bool) -> bool {
     }
     true
 }
+
+/// Builds all images with the machine's own engine, by the configuration in the file `build`, and
+/// returns the tags of those that configuration.yaml needs.
+pub fn built(directory: &Path, build: &str) -> Vec<String> {
+    let octo = |configuration: &str, arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_octo"));
+        command.current_dir(directory).args(["--config", configuration, "--state-dir", "build"]).args(arguments);
+        Finished::new(format!("octo {}", arguments.join(" ")), &command.output().unwrap()).succeeds()
+    };
+    octo(build, &["build"]);
+    let listed: serde_json::Value =
+        serde_json::from_str(&octo("configuration.yaml", &["--format", "json", "build", "--check"]).out).unwrap();
+    let tags = listed["images"].as_array().unwrap().iter().map(|tag| tag.as_str().unwrap().to_owned());
+    // It is for builds alone.
+    tags.filter(|tag| !tag.starts_with("octo/uv:")).collect()
+}

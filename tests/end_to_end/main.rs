@@ -18,6 +18,8 @@ mod mistakes;
 #[cfg(test)]
 mod own_service;
 #[cfg(test)]
+mod pair;
+#[cfg(test)]
 mod privilege;
 #[cfg(test)]
 mod recovery;

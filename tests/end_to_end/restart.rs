@@ -11,7 +11,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use crate::client;
-use crate::lab::{Finished, eventually, exported};
+use crate::lab::{Finished, built, eventually, exported};
 use crate::simulated::{Hosts, Restart};
 
 const HOST: &str = "host1";
@@ -54,7 +54,7 @@ impl Node {
         fs::write(directory.join("picture/services.yaml"), PICTURE).unwrap();
         let build = format!("{CONFIGURATION}\ninclude: [picture]\nservices: [picture]\n");
         fs::write(directory.join("build.yaml"), build).unwrap();
-        let images = built(&directory);
+        let images = built(&directory, "build.yaml");
 
         let hosts = Hosts::up(1);
         hosts.load(HOST, &images.iter().map(String::as_str).collect::<Vec<_>>());
@@ -162,21 +162,6 @@ struct Instance {
     id: String,
     container: String,
     address: String,
-}
-
-/// Builds all images with the machine's own engine, and returns their tags.
-fn built(directory: &Path) -> Vec<String> {
-    let octo = |configuration: &str, arguments: &[&str]| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_octo"));
-        command.current_dir(directory).args(["--config", configuration, "--state-dir", "build"]).args(arguments);
-        Finished::new(format!("octo {}", arguments.join(" ")), &command.output().unwrap()).succeeds()
-    };
-    octo("build.yaml", &["build"]);
-    let listed: Value =
-        serde_json::from_str(&octo("configuration.yaml", &["--format", "json", "build", "--check"]).out).unwrap();
-    let tags = listed["images"].as_array().unwrap().iter().map(|tag| tag.as_str().unwrap().to_owned());
-    // It is for builds alone.
-    tags.filter(|tag| !tag.starts_with("octo/uv:")).collect()
 }
 
 #[test]

@@ -1,0 +1,149 @@
+//! Two control nodes and a witness, on simulated hosts: what happens when one is lost, and when all
+//! are. octo is at rest meanwhile, and runs again only to look, and to remove everything.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::client;
+use crate::lab::{Finished, built, eventually, exported};
+use crate::simulated::Hosts;
+
+/// The host that octo runs on.
+const FIRST: &str = "host1";
+const HOSTS: [&str; 3] = [FIRST, "host2", "host3"];
+const BRIDGE: &str = "octo-e2e-pair";
+const INTERNAL_VIP: &str = "10.213.0.2";
+/// Where users find the cloud, within the hosts' own subnet.
+const EXTERNAL_VIP: u8 = 100;
+
+/// A cloud of several nodes.
+struct Pair {
+    hosts: Hosts,
+    directory: PathBuf,
+    openrc: BTreeMap<String, String>,
+}
+
+impl Pair {
+    /// Three hosts, and a cloud on them that is up.
+    fn up() -> Self {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e-pair");
+        // Hosts are new each time, and state of an earlier one would be about nothing.
+        if directory.exists() {
+            fs::remove_dir_all(&directory).unwrap();
+        }
+        fs::create_dir_all(&directory).unwrap();
+        let hosts = Hosts::up(3);
+        let pair = Self { hosts, directory, openrc: BTreeMap::new() };
+        fs::write(pair.directory.join("configuration.yaml"), pair.configuration()).unwrap();
+        let images = built(&pair.directory, "configuration.yaml");
+        // The others get theirs from this one, without a registry.
+        pair.hosts.load(FIRST, &images.iter().map(String::as_str).collect::<Vec<_>>());
+        pair.octo(&["up"]).succeeds();
+        let openrc = exported(&pair.octo(&["openrc"]).succeeds().out);
+        Self { openrc, ..pair }
+    }
+
+    fn configuration(&self) -> String {
+        let node = |(place, (name, roles)): (usize, (&str, &str))| {
+            let host = HOSTS[place];
+            let address = self.hosts.address(host);
+            // Of its own host octo has the usual socket.
+            let engine = if host == FIRST { PathBuf::from("/run/docker.sock") } else { self.hosts.socket(host) };
+            format!(
+                "  - {{name: {name}, address: {address}, engine: \"unix://{}\", roles: [{roles}]}}\n",
+                engine.display()
+            )
+        };
+        let nodes = [("ctl1", "control, compute"), ("ctl2", "control, compute"), ("wit", "witness")];
+        let nodes: String = nodes.into_iter().enumerate().map(node).collect();
+        let [a, b, c, _] = self.hosts.address(FIRST).octets();
+        format!(
+            "cloud: e2e-pair\nprofile: minimal\nbase: {{distro: debian}}\nnodes:\n{nodes}\
+             network: {{management: {{subnet: 10.213.0.0/16}}, external_vip: {a}.{b}.{c}.{EXTERNAL_VIP}}}\n"
+        )
+    }
+
+    fn run(&self, host: &str, program: &str, arguments: &[&str]) -> Finished {
+        let mut command = self.hosts.command(host, &[&[program], arguments].concat());
+        command.current_dir(&self.directory).envs(&self.openrc).env("NO_COLOR", "1").stdin(Stdio::null());
+        Finished::new(format!("{program} {}", arguments.join(" ")), &command.output().unwrap())
+    }
+
+    fn octo(&self, arguments: &[&str]) -> Finished {
+        let files = ["--config", "configuration.yaml", "--yes"];
+        self.run(FIRST, env!("CARGO_BIN_EXE_octo"), &[&files, arguments].concat())
+    }
+
+    /// The real client, outside of all hosts.
+    fn openstack(&self, arguments: &[&str]) -> Finished {
+        let client = client::environment().join("bin/openstack");
+        self.run("switch", client.to_str().unwrap(), arguments)
+    }
+
+    /// Makes a project. Whether it was acknowledged is told by the client.
+    fn makes_project(&self, name: &str) -> bool {
+        // One that the client has given up on may exist: the same again is a conflict then.
+        self.openstack(&["project", "create", "--or-show", name]).code == Some(0)
+    }
+
+    fn projects(&self) -> BTreeSet<String> {
+        let listed = self.openstack(&["project", "list", "--format", "json"]).succeeds();
+        let listed: Value = serde_json::from_str(&listed.out).unwrap();
+        listed.as_array().unwrap().iter().map(|project| project["Name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The host that has the VIP.
+    fn holder(&self) -> Option<&'static str> {
+        let has = |host: &&str| {
+            self.run(host, "ip", &["address", "show", "dev", BRIDGE]).out.contains(&format!("inet {INTERNAL_VIP}/"))
+        };
+        HOSTS.into_iter().find(has)
+    }
+
+    /// Waits until everything is as it should be, with nobody's help.
+    fn comes_back(&self, after: &str) {
+        let well = || self.octo(&["plan", "--check"]).code == Some(0);
+        let told = || format!("{}{}", self.octo(&["plan", "up"]).all(), self.octo(&["status"]).all());
+        assert!(eventually(300, well), "after {after}:\n{}", told());
+        self.octo(&["status", "--check"]).succeeds();
+    }
+}
+
+#[test]
+fn a_pair_loses_a_node_and_then_all_power_but_no_write() {
+    let pair = Pair::up();
+    pair.octo(&["up"]).succeeds();
+    pair.octo(&["plan", "--check"]).succeeds();
+    assert!(pair.makes_project("before"));
+
+    let holder = pair.holder().expect("some host has the VIP");
+    pair.hosts.power_off(holder);
+    assert!(eventually(120, || pair.makes_project("while-one-is-off")), "no write is possible without {holder}");
+    pair.hosts.boot(holder);
+    pair.comes_back(&format!("the loss of {holder}, which had the VIP"));
+
+    for host in HOSTS {
+        pair.hosts.power_off(host);
+    }
+    for host in HOSTS {
+        pair.hosts.boot(host);
+    }
+    pair.comes_back("the loss of all power");
+    let projects = pair.projects();
+    for name in ["before", "while-one-is-off"] {
+        assert!(projects.contains(name), "project {name}, which was acknowledged, is lost: {projects:?}");
+    }
+
+    pair.octo(&["rm", "--volumes"]).succeeds();
+    for host in HOSTS {
+        for list in [&["ps", "--all", "--quiet"][..], &["volume", "ls", "--quiet"]] {
+            assert_eq!(pair.run(host, "docker", list).succeeds().out, "", "{host} still has something");
+        }
+        let links = pair.run(host, "ip", &["-oneline", "link"]).succeeds().out;
+        assert!(!links.contains("octo-"), "{host} still has a bridge or a tunnel: {links}");
+    }
+}
