@@ -7,8 +7,10 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use crate::model::desired::Desired;
+use crate::model::node::Topology;
 use crate::model::observed::{ObservedHealth, RunState};
 use crate::model::plan::{Node, Plan};
+use crate::model::planner::several_tests::pair;
 use crate::model::planner::tests::cloud;
 use crate::model::planner::{Goal, plan};
 
@@ -91,6 +93,8 @@ fn inflict(desired: &Desired, state: &mut State, damage: &Damage) {
                 state.seen.containers.get_mut(&name).unwrap().fingerprint = "old".to_owned();
             }
         }
+        // Among several nodes the engines keep the bridges.
+        Damage::LoseBridge if desired.topology == Topology::Several => {}
         Damage::LoseBridge => {
             state.seen.bridge = None;
             let attached = |name: &String| desired.containers.get(name).is_some_and(|found| found.address.is_some());
@@ -197,6 +201,11 @@ fn everything_runs(world: &World, desired: &Desired) -> Result<(), TestCaseError
     Ok(())
 }
 
+/// The cloud of one node, or that of two control nodes and a witness.
+fn some_cloud(several: bool) -> Desired {
+    if several { pair() } else { cloud(|_, _| ()) }
+}
+
 /// A cloud that is up, and what has happened to it since.
 fn damaged(desired: &Desired, damages: &[Damage]) -> Result<World, TestCaseError> {
     let built = World::new(desired.clone(), State::default());
@@ -225,8 +234,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn any_prefixes_then_up_converges(cuts in proptest::collection::vec(any::<Index>(), 0..6)) {
-        let desired = cloud(|_, _| ());
+    fn any_prefixes_then_up_converges(
+        several in any::<bool>(),
+        cuts in proptest::collection::vec(any::<Index>(), 0..6),
+    ) {
+        let desired = some_cloud(several);
         let world = World::new(desired.clone(), State::default());
         for cut in cuts {
             prefix(&world, &desired, &Goal::Up, cut);
@@ -237,10 +249,11 @@ proptest! {
 
     #[test]
     fn any_damage_and_any_prefixes_then_up_converges(
+        several in any::<bool>(),
         damages in proptest::collection::vec(damage(), 0..8),
         cuts in proptest::collection::vec(any::<Index>(), 0..4),
     ) {
-        let desired = cloud(|_, _| ());
+        let desired = some_cloud(several);
         let world = damaged(&desired, &damages)?;
         for cut in cuts {
             prefix(&world, &desired, &Goal::Up, cut);
@@ -251,6 +264,25 @@ proptest! {
             let left = plan(&goal, &desired, &world.snapshot());
             prop_assert!(left.is_empty(), "{}", left);
         }
+    }
+
+    #[test]
+    fn a_node_that_was_away_is_caught_up_with(
+        damages in proptest::collection::vec(damage(), 0..4),
+        away in any::<Index>(),
+        cuts in proptest::collection::vec(any::<Index>(), 0..3),
+    ) {
+        let desired = pair();
+        let world = damaged(&desired, &damages)?;
+        let node = pick(desired.nodes.keys().filter(|node| **node != desired.node).cloned(), away).unwrap();
+        world.cut_off(&node);
+        for cut in cuts {
+            prefix(&world, &desired, &Goal::Up, cut);
+        }
+        converge(&world, &desired, &Goal::Up)?;
+        world.bring_back(&node);
+        converge(&world, &desired, &Goal::Up)?;
+        everything_runs(&world, &desired)?;
     }
 
     #[test]
@@ -275,10 +307,11 @@ proptest! {
 
     #[test]
     fn any_prefix_of_a_removal_then_removal_leaves_nothing(
+        several in any::<bool>(),
         damages in proptest::collection::vec(damage(), 0..4),
         cuts in proptest::collection::vec(any::<Index>(), 0..3),
     ) {
-        let desired = cloud(|_, _| ());
+        let desired = some_cloud(several);
         let world = damaged(&desired, &damages)?;
         let goal = Goal::Remove { volumes: true };
         for cut in cuts {
@@ -295,10 +328,11 @@ proptest! {
 
     #[test]
     fn any_prefix_of_a_removal_that_keeps_data_takes_all_traces_away(
+        several in any::<bool>(),
         damages in proptest::collection::vec(damage(), 0..4),
         cuts in proptest::collection::vec(any::<Index>(), 0..3),
     ) {
-        let desired = cloud(|_, _| ());
+        let desired = some_cloud(several);
         let world = damaged(&desired, &damages)?;
         let goal = Goal::Remove { volumes: false };
         for cut in cuts {

@@ -76,6 +76,13 @@ fn the_commented_examples_are_valid() {
     assert_ne!(root.to_json(), Value::Null);
 }
 
+#[test]
+fn the_pair_on_simulated_hosts_is_valid() {
+    let sources = Sources { config: Some("configuration.pair.yaml".into()), ..Sources::default() };
+    let loaded = load(&sources).unwrap_or_else(|error| panic!("{error:?}"));
+    assert_eq!(loaded.settings.nodes.len(), 3);
+}
+
 /// An example is commented out by a `#` that no blank follows, and its further lines are indented.
 fn uncomment(line: &str) -> String {
     let indent = line.len() - line.trim_start().len();
