@@ -230,6 +230,10 @@ pub struct LogsArgs {
     #[arg(value_name = "SERVICE[/CONTAINER]")]
     pub targets: Vec<Target>,
 
+    /// Only of one node, where there are several
+    #[arg(long, value_name = "NODE")]
+    pub node: Option<Name>,
+
     /// Go on with what comes, until Ctrl-C
     #[arg(short, long)]
     pub follow: bool,
@@ -273,6 +277,10 @@ pub struct ExecArgs {
     /// The service, and the container if it has several
     #[arg(value_name = "SERVICE[/CONTAINER]")]
     pub target: Target,
+
+    /// The node, where several have that container
+    #[arg(long, value_name = "NODE")]
+    pub node: Option<Name>,
 
     /// The user inside the container; without it that of its process
     #[arg(long, value_name = "USER")]

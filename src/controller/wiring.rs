@@ -1,6 +1,7 @@
 //! Where the parts meet: from the command line to settings, a cloud, and the real world. Commands
 //! know the others only through what is here.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use super::peers::Peers;
 use super::port::{Observe, Perform};
 use super::state::{DEFAULT_ROOT, State};
 use crate::error::Error;
+use crate::model::name::Name;
 use crate::model::settings::Settings;
 use crate::view::files::Sizing;
 
@@ -69,6 +71,13 @@ pub fn world(cloud: &Arc<Cloud>, engine: &Engine) -> Result<World, Error> {
         Builder::new(engine.client().clone(), cloud.settings.build.clone(), Host::real(), &cloud.state_directory);
     let adapters = Arc::new(Adapters::new(Arc::clone(cloud), engine.clone(), Box::new(builder))?);
     Ok(World { observe: Arc::clone(&adapters) as Arc<dyn Observe>, perform: adapters })
+}
+
+/// The engines of all nodes that answer, this machine's first; with why others do not.
+pub async fn engines(context: &Context, settings: &Settings) -> Result<(Vec<Engine>, BTreeMap<Name, String>), Error> {
+    let here = engine(context).await?;
+    let Peers { site, engines } = Peers::connect(settings, &HostNetwork::open()?.occupied().await?).await?;
+    Ok((std::iter::once(here).chain(engines.into_values()).collect(), site.silent))
 }
 
 /// The engine that the command line names.

@@ -8,20 +8,24 @@ use tokio::io::AsyncWriteExt;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::ExecArgs;
-use crate::controller::command::logs::labelled;
+use crate::controller::command::logs::{Everywhere, everywhere};
 use crate::controller::command::select::{Labelled, chosen};
 use crate::controller::context::Context;
 use crate::controller::docker::Engine;
 use crate::controller::raw_mode::RawMode;
 use crate::controller::wiring;
 use crate::error::{Error, ErrorKind};
+use crate::model::node::node_in;
 
 /// Runs the command; its exit code becomes octo's.
 pub async fn run(args: ExecArgs, context: &Context) -> Result<u8, Error> {
     let settings = wiring::load(context)?.settings;
-    let engine = wiring::engine(context).await?;
-    let containers = labelled(&engine, &settings.cloud).await?;
+    let Everywhere { engines, containers, homes } = everywhere(context, &settings, args.node.as_ref()).await?;
     let name = one(&args, &containers)?.to_owned();
+    let engine = homes
+        .get(&name)
+        .and_then(|place| engines.get(*place))
+        .ok_or_else(|| Error::new(ErrorKind::Internal, format!("it is not known which engine has {name}")))?;
     let terminal = std::io::stdin().is_terminal() && context.output.data_is_terminal();
     let attached = engine.attach(&name, &args.command, args.user.as_deref(), terminal, true).await?;
 
@@ -73,8 +77,10 @@ fn one<'a>(args: &ExecArgs, containers: &'a BTreeMap<String, Labelled>) -> Resul
         several => {
             let message = format!("{} has several containers", target.service);
             let command = args.command.join(" ");
-            let choices =
-                several.iter().map(|(_, found)| format!("octo exec {}/{} -- {command}", found.service, found.part));
+            let choices = several.iter().map(|(name, found)| {
+                let node = node_in(name).map(|node| format!("--node {node} ")).unwrap_or_default();
+                format!("octo exec {node}{}/{} -- {command}", found.service, found.part)
+            });
             Err(choices.fold(Error::new(ErrorKind::Usage, message), Error::hint))
         }
     }

@@ -20,7 +20,9 @@ use crate::error::{Error, ErrorKind};
 use crate::model::label;
 use crate::model::log::Line;
 use crate::model::name::Name;
+use crate::model::node::node_in;
 use crate::model::observed::RunState;
+use crate::model::settings::Settings;
 use crate::view::terminal::log::Prefixes;
 use crate::view::{json, terminal};
 
@@ -35,8 +37,7 @@ pub async fn run(args: LogsArgs, context: &Context) -> Result<u8, Error> {
     let settings = wiring::load(context)?.settings;
     let grep = args.grep.as_deref().map(pattern).transpose()?;
     let since = args.since.as_deref().map(|text| moment(text, &Zoned::now())).transpose()?;
-    let engine = wiring::engine(context).await?;
-    let containers = labelled(&engine, &settings.cloud).await?;
+    let Everywhere { engines, containers, homes } = everywhere(context, &settings, args.node.as_ref()).await?;
     let chosen = chosen(&args.targets, &containers)?;
     let query = LogQuery {
         follow: args.follow,
@@ -46,10 +47,10 @@ pub async fn run(args: LogsArgs, context: &Context) -> Result<u8, Error> {
     };
     let streams: Vec<Lines> = chosen
         .keys()
-        .map(|name| {
+        .filter_map(|name| {
             let container = (*name).to_owned();
-            let lines = engine.logs(name, &query);
-            lines.map(move |line| Ok(Line::parse(&container, &line?.text))).boxed()
+            let lines = engines.get(*homes.get(*name)?)?.logs(name, &query);
+            Some(lines.map(move |line| Ok(Line::parse(&container, &line?.text))).boxed())
         })
         .collect();
     let names: Vec<&str> = chosen.keys().copied().collect();
@@ -62,8 +63,36 @@ pub async fn run(args: LogsArgs, context: &Context) -> Result<u8, Error> {
     }
 }
 
-/// The containers and jobs of a cloud, as their labels have them.
-pub async fn labelled(engine: &Engine, cloud: &Name) -> Result<BTreeMap<String, Labelled>, Error> {
+/// The containers and jobs of a cloud on all nodes that answer.
+pub struct Everywhere {
+    /// The nodes' engines.
+    pub engines: Vec<Engine>,
+    /// Containers and jobs by full name.
+    pub containers: BTreeMap<String, Labelled>,
+    /// On which of the engines each is.
+    pub homes: BTreeMap<String, usize>,
+}
+
+/// Looks for the containers and jobs of a cloud, on one node or on all. What does not answer is said.
+pub async fn everywhere(context: &Context, settings: &Settings, node: Option<&Name>) -> Result<Everywhere, Error> {
+    let (engines, silent) = wiring::engines(context, settings).await?;
+    for (name, why) in silent.iter().filter(|(name, _)| node.is_none_or(|node| node == *name)) {
+        context.output.say(&format!("node {name} does not answer: {why}\n"));
+    }
+    let mut found = Everywhere { engines, containers: BTreeMap::new(), homes: BTreeMap::new() };
+    for (place, engine) in found.engines.iter().enumerate() {
+        for (name, container) in labelled(engine, &settings.cloud).await? {
+            if node.is_none_or(|node| node_in(&name) == Some(node.as_str())) {
+                found.homes.insert(name.clone(), place);
+                found.containers.insert(name, container);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The containers and jobs of a cloud on one engine, as their labels have them.
+async fn labelled(engine: &Engine, cloud: &Name) -> Result<BTreeMap<String, Labelled>, Error> {
     let inventory = engine.inventory(cloud).await?;
     let parts = inventory.containers.into_iter().map(|(name, container)| {
         let label = |key: &str| container.labels.get(key).cloned();
