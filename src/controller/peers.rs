@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 
 use super::docker::Engine;
 use super::docker::endpoint::{Endpoint, TlsFiles};
+use super::netlink::HostNetwork;
 use crate::error::{Error, ErrorKind};
 use crate::model::name::Name;
 use crate::model::node::Site;
@@ -29,13 +30,14 @@ impl Peers {
         Self { site: Site { local, ..Site::single() }, engines: BTreeMap::new() }
     }
 
-    /// Connects to the engines of all other nodes at once. `own` are this machine's addresses, by which
-    /// octo knows its own node. A node that does not answer is no error.
-    pub async fn connect(settings: &Settings, own: &[Occupied]) -> Result<Self, Error> {
+    /// Connects to the engines of all other nodes at once. octo knows its own node by this machine's
+    /// addresses. A node that does not answer is no error.
+    pub async fn connect(settings: &Settings) -> Result<Self, Error> {
         if settings.nodes.is_empty() {
-            return Ok(Self { site: Site::single(), engines: BTreeMap::new() });
+            return Ok(Self::unasked(settings));
         }
-        let local = local(settings, own)?.clone();
+        let own = HostNetwork::open()?.occupied().await?;
+        let local = local(settings, &own)?.clone();
         let others = settings.nodes.iter().filter(|node| node.name != local);
         let answers =
             join_all(others.map(async |node| (node.name.clone(), Engine::connect(endpoint(node)).await))).await;

@@ -14,7 +14,6 @@ use super::docker::endpoint::Endpoint;
 use super::execute::Parallelism;
 use super::image::{Builder, Host};
 use super::load::{self, Loaded, Sources};
-use super::netlink::HostNetwork;
 use super::peers::Peers;
 use super::port::{Observe, Perform};
 use super::state::{DEFAULT_ROOT, State};
@@ -47,7 +46,7 @@ pub fn load(context: &Context) -> Result<Loaded, Error> {
 
 /// Resolves and renders a cloud, seen from the node that this machine is.
 pub async fn cloud(context: &Context, loaded: Loaded, engine: &Engine) -> Result<Arc<Cloud>, Error> {
-    let peers = Peers::connect(&loaded.settings, &HostNetwork::open()?.occupied().await?).await?;
+    let peers = Peers::connect(&loaded.settings).await?;
     assembled(context, loaded, engine, peers).await
 }
 
@@ -76,7 +75,7 @@ pub fn world(cloud: &Arc<Cloud>, engine: &Engine) -> Result<World, Error> {
 /// The engines of all nodes that answer, this machine's first; with why others do not.
 pub async fn engines(context: &Context, settings: &Settings) -> Result<(Vec<Engine>, BTreeMap<Name, String>), Error> {
     let here = engine(context).await?;
-    let Peers { site, engines } = Peers::connect(settings, &HostNetwork::open()?.occupied().await?).await?;
+    let Peers { site, engines } = Peers::connect(settings).await?;
     Ok((std::iter::once(here).chain(engines.into_values()).collect(), site.silent))
 }
 

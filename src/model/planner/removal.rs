@@ -189,7 +189,7 @@ impl<'a> Planner<'a> {
             let remove = Operation::RemoveVolume { volume: volume.clone() };
             self.add(remove, CAUSE, before.iter().copied());
         }
-        if !self.nodes().len().eq(&self.desired.nodes.len()) {
+        if self.nodes().len() < self.desired.nodes.len() {
             // Without the secrets what is left on the silent nodes could not be used again.
             return;
         }
