@@ -216,7 +216,7 @@ async fn centos_recipes_are_built_to_the_end_on_a_stand_in() {
 
 /// What proves that an image works: its programs are found, load what they need, and can do so as
 /// its user on a root that nobody can write to.
-const PROGRAMS: [(&str, &str); 13] = [
+const PROGRAMS: [(&str, &str); 15] = [
     (
         "keystone",
         "keystone-manage --version && uwsgi --version && python3 -c 'import keystone.wsgi, pymysql, memcache'",
@@ -224,10 +224,15 @@ const PROGRAMS: [(&str, &str); 13] = [
     ("glance", "glance-manage --version && uwsgi --version && python3 -c 'import glance.wsgi, pymysql, memcache'"),
     ("placement", "placement-manage --version && uwsgi --version && python3 -c 'import placement.wsgi, pymysql'"),
     // The system tables are unpacked first.
-    ("mariadb", "octo-mariadb --version && test -d /var/lib/mysql/mysql && test -e /usr/lib/galera/libgalera_smm.so"),
+    (
+        "mariadb",
+        "octo-mariadb --version && test -d /var/lib/mysql/mysql && test -e /usr/lib/galera/libgalera_smm.so && garbd --version",
+    ),
     ("rabbitmq", "rabbitmqctl version && grep rabbitmq_prometheus /etc/rabbitmq/enabled_plugins"),
     ("memcached", "memcached -V"),
-    ("haproxy", "haproxy -v"),
+    ("haproxy", "haproxy -v && socat -V"),
+    ("keepalived", "keepalived --version && ip -V"),
+    ("network", "ip -V && bridge -V"),
     ("rsyslog", "rsyslogd -v"),
     ("openvswitch", "ovsdb-server --version && ovs-vswitchd --version && setpriv --version && ip -V"),
     ("ovn", "ovn-northd --version && ovn-controller --version && ovsdb-server --version"),
