@@ -10,6 +10,7 @@ from nova.compute import task_states
 from nova.compute import utils as compute_utils
 from nova.console import type as console_type
 from nova import exception
+from nova import policy
 from nova.virt import driver
 from nova.virt import hardware
 from nova.virt.docker import configuration
@@ -67,6 +68,10 @@ class DockerDriver(driver.ComputeDriver):
 
     def init_host(self, host):
         self._heartbeat.forget()
+        # Nova makes its policies with the first request that asks for one: if several threads are the
+        # first, those find policies that are not registered yet. Without a file nothing is configured.
+        if getattr(CONF, 'config_file', None):
+            policy.init()
         # Nova's image cache notes there which hosts share the directory.
         fileutils.ensure_tree(CONF.instances_path)
         self._engine.ensure_reachable()
