@@ -42,7 +42,7 @@ impl Adapters {
             Operation::EnsureBridge { .. } => self.host.ensure_bridge(&desired.network).await,
             Operation::CreateNetwork { network } => {
                 let node = desired.node_of(network);
-                let wanted = desired.nodes.get(node).map_or(&desired.network, |node| &node.network);
+                let wanted = desired.network_on(node);
                 let mtu = match wanted.mtu {
                     Some(mtu) => u32::from(mtu),
                     None => self.host.mtu(wanted).await?.saturating_sub(desired.uplink_overhead()),
@@ -219,11 +219,10 @@ impl Adapters {
 
     pub(super) fn surroundings<'a>(&'a self, node: &'a Name, files: &'a Path) -> Surroundings<'a> {
         let desired = &self.cloud.desired;
-        let network = desired.nodes.get(node).map_or(&desired.network, |node| &node.network);
         Surroundings {
             cloud: &desired.cloud,
             node,
-            network: &network.name,
+            network: &desired.network_on(node).name,
             files,
             engine_socket: self.engine_on(Some(node)).socket(),
         }

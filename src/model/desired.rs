@@ -298,6 +298,11 @@ impl Desired {
         }
     }
 
+    /// The management network as a node has it.
+    pub fn network_on(&self, node: &Name) -> &DesiredNetwork {
+        self.nodes.get(node).map_or(&self.network, |node| &node.network)
+    }
+
     /// The nodes in the order of their numbers.
     pub fn nodes_in_order(&self) -> Vec<(&Name, &DesiredNode)> {
         let mut nodes: Vec<_> = self.nodes.iter().collect();

@@ -150,7 +150,7 @@ impl Renderer<'_> {
         let Desired { access, cloud, topology, .. } = self.desired;
         let node = self.desired.node_of(owner);
         let own_node = self.desired.nodes.get(node);
-        let network = own_node.map_or(&self.desired.network, |node| &node.network);
+        let network = self.desired.network_on(node);
         let settings = self.sources.settings;
         let secrets = self.secrets(name, service);
         let own = |key: &str| secrets.get(key).cloned().unwrap_or_else(|| json!(""));

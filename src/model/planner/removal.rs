@@ -122,7 +122,7 @@ impl<'a> Planner<'a> {
         if let Some(volume) = job.process.volumes.values().find(|volume| !observed.volumes.contains(*volume)) {
             return Some(format!("volume {volume} does not exist"));
         }
-        let network = desired.nodes.get(&job.node).map_or(&desired.network.name, |node| &node.network.name);
+        let network = &desired.network_on(&job.node).name;
         let bridge = observed.bridge.is_some() || desired.topology == Topology::Several;
         let connected = bridge && observed.networks.contains_key(network);
         (job.network == Attachment::Management && !connected).then(|| format!("network {network} does not work"))

@@ -127,7 +127,7 @@ impl Resolver<'_> {
         if container.network != Attachment::Host || container.ports.is_empty() {
             return BTreeSet::new();
         }
-        let own = desired.nodes.get(node).map_or(desired.network.gateway, |node| node.network.gateway);
+        let own = desired.network_on(node).gateway;
         if service.provides != Some(Part::LoadBalancer) {
             if self.topology == Topology::Several {
                 return container.ports.iter().map(|port| (own, *port)).collect();
