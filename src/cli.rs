@@ -100,7 +100,7 @@ pub enum Verb {
     /// Stop containers gracefully, in reverse order; data stays
     Stop(StopArgs),
     /// Start what was stopped, in order
-    Start(Services),
+    Start(StartArgs),
     /// Remove all that octo made of the cloud; its data stays unless --volumes is given
     Rm(RmArgs),
     /// Show what a verb would do, and why
@@ -149,6 +149,30 @@ pub struct StopArgs {
     /// The services, and nothing else; all without it
     #[arg(value_name = "SERVICE")]
     pub services: Vec<Name>,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for the help of the verb")]
+    pub place: Place,
+}
+
+/// `octo start`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct StartArgs {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for the help of the verb")]
+    pub services: Services,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for the help of the verb")]
+    pub place: Place,
+}
+
+/// Where a verb works.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Place {
+    /// On this node alone
+    #[arg(long, value_name = "NODE")]
+    pub node: Option<Name>,
 }
 
 /// `octo build`.
@@ -185,6 +209,10 @@ pub struct PlanArgs {
     /// Plan `rm --volumes`
     #[arg(long)]
     pub volumes: bool,
+
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would take it for the help of the verb")]
+    pub place: Place,
 
     /// End with exit code 5 if anything is to be done
     #[arg(long)]

@@ -1,7 +1,11 @@
-"""Collects and compresses what browsers load, once for all containers."""
+"""Collects and compresses what browsers load, once for all containers. The argument is the directory that
+the dashboard's packages are in before they are where they belong."""
 
 import os
+import site
+import sys
 
+site.addsitedir(sys.argv[1])
 os.environ["DJANGO_SETTINGS_MODULE"] = "openstack_dashboard.settings"
 
 import django

@@ -12,7 +12,7 @@ use crate::model::observed::{ObservedHealth, RunState};
 use crate::model::plan::{Node, Plan};
 use crate::model::planner::several_tests::pair;
 use crate::model::planner::tests::cloud;
-use crate::model::planner::{Goal, plan};
+use crate::model::planner::{Goal, Scope, plan};
 
 use super::fake::{State, World};
 
@@ -35,6 +35,7 @@ enum Damage {
     RemoveImage(Index),
     NotKept(Index),
     KeptWhileStopped(Index),
+    Drained(Index),
 }
 
 fn damage() -> impl Strategy<Value = Damage> {
@@ -52,6 +53,7 @@ fn damage() -> impl Strategy<Value = Damage> {
         any::<Index>().prop_map(Damage::RemoveImage),
         any::<Index>().prop_map(Damage::NotKept),
         any::<Index>().prop_map(Damage::KeptWhileStopped),
+        any::<Index>().prop_map(Damage::Drained),
     ]
 }
 
@@ -143,6 +145,14 @@ fn inflict(desired: &Desired, state: &mut State, damage: &Damage) {
                 state.seen.containers.get_mut(&name).unwrap().kept_running = false;
             }
         }
+        Damage::Drained(index) => {
+            let servers = desired.frontends.values().flat_map(|frontend| &frontend.backends);
+            if let Some(name) = pick(servers.map(|server| server.name.clone()), *index)
+                && desired.topology == Topology::Several
+            {
+                state.seen.drained.insert(name);
+            }
+        }
         Damage::KeptWhileStopped(index) => {
             let stopped = containers().filter(|name| state.seen.containers[name].state != RunState::Running);
             if let Some(name) = pick(stopped, *index) {
@@ -198,6 +208,7 @@ fn everything_runs(world: &World, desired: &Desired) -> Result<(), TestCaseError
     prop_assert_eq!(running, desired.containers.keys().collect::<BTreeSet<_>>());
     prop_assert_eq!(&state.identity.objects, &desired.identity);
     prop_assert!(state.seen.job_containers.is_empty());
+    prop_assert_eq!(&world.snapshot().drained, &BTreeSet::new());
     Ok(())
 }
 
@@ -292,7 +303,7 @@ proptest! {
     ) {
         let desired = cloud(|_, _| ());
         let world = damaged(&desired, &damages)?;
-        let stop = Goal::Stop { services: Vec::new() };
+        let stop = Goal::Stop(Scope::default());
         for (start, cut) in goals {
             prefix(&world, &desired, if start { &Goal::Up } else { &stop }, cut);
         }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -54,16 +54,20 @@ pub async fn execute(
     let mut failures = BTreeMap::new();
     loop {
         if failures.is_empty() && !cancel.is_cancelled() {
-            while let Some(id) = walk.next() {
-                let permits = if is_build(&plan, id) { Arc::clone(&builds) } else { Arc::clone(&others) };
-                let task = Task {
-                    plan: Arc::clone(&plan),
-                    id,
-                    perform: Arc::clone(&perform),
-                    reporter: Arc::clone(&reporter),
-                    cancel: cancel.clone(),
-                };
-                running.spawn(async move { (id, task.run(&permits).await) });
+            for (ready, permits) in [(&mut walk.builds, &builds), (&mut walk.others, &others)] {
+                while !ready.is_empty()
+                    && let Ok(permit) = Arc::clone(permits).try_acquire_owned()
+                    && let Some((_, id)) = ready.pop_first()
+                {
+                    let task = Task {
+                        plan: Arc::clone(&plan),
+                        id,
+                        perform: Arc::clone(&perform),
+                        reporter: Arc::clone(&reporter),
+                        permit,
+                    };
+                    running.spawn(async move { (id, task.run().await) });
+                }
             }
         }
         let Some(ended) = running.join_next().await else { break };
@@ -78,11 +82,6 @@ pub async fn execute(
                 failures.insert(NodeId(usize::MAX - failures.len()), error);
             }
         }
-        if !failures.is_empty() {
-            // Those that wait for a permit must not begin any more.
-            builds.close();
-            others.close();
-        }
     }
     let executed = Executed { done: walk.done, left: plan.nodes.len() - walk.done - failures.len() };
     reporter.report(Event::Ended { done: executed.done, left: executed.left });
@@ -95,8 +94,18 @@ pub async fn execute(
     }
 }
 
-fn is_build(plan: &Plan, id: NodeId) -> bool {
-    matches!(plan.nodes.get(id.0).map(|node| &node.operation), Some(Operation::BuildImage { .. }))
+fn is_build(operation: &Operation) -> bool {
+    matches!(operation, Operation::BuildImage { .. })
+}
+
+/// About how long an operation takes, in seconds: what is at the beginning of the longest way through a
+/// plan has to begin first.
+fn weight(operation: &Operation) -> usize {
+    match operation {
+        Operation::PrepareBase { .. } | Operation::BuildImage { .. } => 20,
+        Operation::RunJob { .. } | Operation::AwaitHealth { .. } | Operation::SendImages { .. } => 3,
+        _ => 1,
+    }
 }
 
 /// One error out of several: the first is the main one, the others are its details.
@@ -126,23 +135,23 @@ struct Task {
     id: NodeId,
     perform: Arc<dyn Perform>,
     reporter: Arc<dyn Reporter>,
-    cancel: CancellationToken,
+    /// Held until it has ended.
+    permit: OwnedSemaphorePermit,
 }
 
 impl Task {
-    async fn run(&self, permits: &Semaphore) -> Result<(), Error> {
-        let not_begun = || Error::new(ErrorKind::Cancelled, "not begun");
-        let _permit = permits.acquire().await.map_err(|_closed| not_begun())?;
-        let Some(node) = self.plan.nodes.get(self.id.0).filter(|_| !self.cancel.is_cancelled()) else {
-            return Err(not_begun());
+    async fn run(self) -> Result<(), Error> {
+        let Self { plan, id, perform, reporter, permit: _permit } = self;
+        let Some(node) = plan.nodes.get(id.0) else {
+            return Err(Error::new(ErrorKind::Internal, format!("the plan has no operation {}", id.0)));
         };
-        self.reporter.report(Event::Started(node));
+        reporter.report(Event::Started(node));
         let begun = Instant::now();
-        let busy = |line: String| self.reporter.report(Event::Busy(node, line));
-        let result = self.perform.perform(&node.operation, &busy).await;
+        let busy = |line: String| reporter.report(Event::Busy(node, line));
+        let result = perform.perform(&node.operation, &busy).await;
         match &result {
-            Ok(()) => self.reporter.report(Event::Finished(node, begun.elapsed())),
-            Err(error) => self.reporter.report(Event::Failed(node, error)),
+            Ok(()) => reporter.report(Event::Finished(node, begun.elapsed())),
+            Err(error) => reporter.report(Event::Failed(node, error)),
         }
         result
     }
@@ -152,28 +161,38 @@ impl Task {
 struct Walk {
     waiting_for: BTreeMap<NodeId, usize>,
     dependents: BTreeMap<NodeId, Vec<NodeId>>,
-    /// What others wait for longest comes first: on a machine with few processors the order in
-    /// which images are built decides when the last service starts.
-    ready: BTreeSet<(Reverse<usize>, NodeId)>,
-    /// The length of the longest chain of operations behind each.
+    /// Builds that nothing keeps from beginning but the number of those that run. What is followed by most
+    /// comes first: on a machine with few processors the order in which images are built decides when
+    /// the last service starts.
+    builds: Ready,
+    /// All else that could begin, in the same order.
+    others: Ready,
+    /// How long the longest chain of operations takes that begins with each.
     heights: Vec<usize>,
+    /// Which are builds.
+    is_build: Vec<bool>,
     done: usize,
 }
+
+type Ready = BTreeSet<(Reverse<usize>, NodeId)>;
 
 impl Walk {
     fn new(plan: &Plan) -> Self {
         let mut walk = Self {
             waiting_for: BTreeMap::new(),
             dependents: BTreeMap::new(),
-            ready: BTreeSet::new(),
-            heights: vec![0; plan.nodes.len()],
+            builds: Ready::new(),
+            others: Ready::new(),
+            heights: plan.nodes.iter().map(|node| weight(&node.operation)).collect(),
+            is_build: plan.nodes.iter().map(|node| is_build(&node.operation)).collect(),
             done: 0,
         };
+        let weights = walk.heights.clone();
         for node in plan.nodes.iter().rev() {
-            let height = walk.heights.get(node.id.0).copied().unwrap_or_default() + 1;
+            let behind = walk.heights.get(node.id.0).copied().unwrap_or_default();
             for before in &node.after {
-                if let Some(known) = walk.heights.get_mut(before.0) {
-                    *known = height.max(*known);
+                if let (Some(known), Some(own)) = (walk.heights.get_mut(before.0), weights.get(before.0)) {
+                    *known = (behind + own).max(*known);
                 }
             }
         }
@@ -191,11 +210,9 @@ impl Walk {
 
     fn make_ready(&mut self, id: NodeId) {
         let height = self.heights.get(id.0).copied().unwrap_or_default();
-        self.ready.insert((Reverse(height), id));
-    }
-
-    fn next(&mut self) -> Option<NodeId> {
-        self.ready.pop_first().map(|(_, id)| id)
+        let builds = self.is_build.get(id.0).copied().unwrap_or_default();
+        let ready = if builds { &mut self.builds } else { &mut self.others };
+        ready.insert((Reverse(height), id));
     }
 
     fn succeeded(&mut self, id: NodeId) {
@@ -281,6 +298,26 @@ mod tests {
         let place = |name: &str| performed.iter().position(|line| line.ends_with(name)).unwrap();
         assert!(place("volume a") < place("volume b") && place("volume c") < place("volume d"));
         assert_eq!(performed.len(), 5);
+    }
+
+    #[tokio::test]
+    async fn what_is_followed_by_most_begins_first() {
+        let build = |name: &'static str| Operation::BuildImage { image: Name::fixed(name), tag: name.to_owned() };
+        let mut plan = Plan::default();
+        plan.add(build("alone"), "test", []);
+        let parent = plan.add(build("parent"), "test", []);
+        let child = plan.add(build("child"), "test", [parent]);
+        plan.add(build("grandchild"), "test", [child]);
+        plan.add(build("late"), "test", []);
+        let recorder = Arc::new(recorder(&[]));
+        let perform = Arc::clone(&recorder) as Arc<dyn Perform>;
+        let parallelism = Parallelism { builds: 1, others: 1 };
+        execute(&plan, perform, Arc::new(Silent), parallelism, CancellationToken::new()).await.unwrap();
+        let performed = recorder.performed.lock().unwrap().clone();
+        assert_eq!(
+            performed,
+            ["parent", "child", "alone", "grandchild", "late"].map(|name| format!("build image {name}"))
+        );
     }
 
     #[tokio::test]

@@ -95,6 +95,10 @@ impl World {
         let state = self.lock();
         let mut seen = state.seen.clone();
         seen.containers.retain(|name, _| self.in_reach(&state.seen, name));
+        // They forget it when they end, and what does not run tells nothing.
+        if !self.balanced(&state) {
+            seen.drained.clear();
+        }
         seen.job_containers.retain(|name, _| self.in_reach(&state.seen, name));
         seen.networks.retain(|name, _| self.in_reach(&state.seen, name));
         seen.volumes.retain(|name| self.in_reach(&state.seen, name));
@@ -195,6 +199,17 @@ impl World {
             Operation::AwaitAnswer { part } => {
                 require(self.runs(state, *part), "running containers")?;
             }
+            Operation::DrainServer { container } => {
+                require(self.balanced(state), "a load balancer that runs")?;
+                let frontends = self.desired.frontends_of(container).flat_map(|frontend| &frontend.backends);
+                let others = frontends.filter(|other| other.name != *container && state.seen.works(&other.name));
+                require(others.count() > 0, "another server")?;
+                state.seen.drained.insert(container.clone());
+            }
+            Operation::RestoreServer { container } => {
+                require(state.seen.works(container), "a server that works")?;
+                state.seen.drained.remove(container);
+            }
             Operation::StopContainer { container } => {
                 let found = state.seen.containers.get_mut(container).ok_or("no such container")?;
                 if found.state != RunState::Created {
@@ -259,6 +274,12 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    fn balanced(&self, state: &State) -> bool {
+        self.desired
+            .load_balancers()
+            .any(|(name, ..)| state.seen.containers.get(name).is_some_and(|found| found.state == RunState::Running))
     }
 
     /// Among several nodes the engines make the bridges.

@@ -22,6 +22,7 @@ mod job;
 pub mod keystone;
 pub mod listener;
 pub mod load;
+mod load_balancer;
 pub mod mask;
 pub mod mysql;
 pub mod netlink;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
-use futures_util::future::{join, join_all, try_join, try_join_all};
+use futures_util::future::{join, join_all, join3, try_join, try_join_all};
 
 use super::adapters::Adapters;
 use super::attachment;
@@ -49,7 +49,8 @@ impl Observe for Adapters {
         let peers = self.merge(&mut inventory, there);
         // Asked last: what runs in the inventory was connected before.
         let ports = self.host.ports(&desired.network.bridge).await?;
-        let (health, contents) = join(self.health(&inventory), self.contents(&inventory)).await;
+        let drained = self.drained(|name| runs(&inventory, name));
+        let (health, contents, drained) = join3(self.health(&inventory), self.contents(&inventory), drained).await;
         let (database, message_bus, identity) = contents;
         let mut observed = Observed {
             images: self.images(&inventory),
@@ -61,6 +62,7 @@ impl Observe for Adapters {
             state: self.state.exists(),
             taken_ports: self.taken_ports(&inventory),
             rivals: self.rivals(&inventory),
+            drained,
             occupied,
             database,
             message_bus,

@@ -61,6 +61,8 @@ impl Adapters {
             | Operation::KeepRunning { container }
             | Operation::ReloadContainer { container }
             | Operation::AwaitHealth { container }
+            | Operation::DrainServer { container }
+            | Operation::RestoreServer { container }
             | Operation::StopContainer { container }
             | Operation::RemoveContainer { container } => {
                 self.container_operation(operation, container, progress).await
@@ -102,6 +104,8 @@ impl Adapters {
                 let probes = self.probes_at(container)?;
                 probes.await_health(container, self.container(container)?, health::LIMIT, progress).await
             }
+            Operation::DrainServer { .. } => self.drain_server(container, progress).await,
+            Operation::RestoreServer { .. } => self.restore_server(container).await,
             Operation::StopContainer { .. } => {
                 let grace = desired.containers.get(container).map_or(LEFTOVER_GRACE, |wanted| wanted.stop_grace);
                 // First, so that an engine that restarts in between leaves it stopped.

@@ -295,6 +295,13 @@ pub struct Container {
     /// The signal that makes it read its files again. Without it a changed file recreates it.
     #[serde(default)]
     pub reload: Option<String>,
+    /// Of a load balancer: how servers are taken out of its load, before they are made anew.
+    #[serde(default)]
+    pub drain: Option<Drain>,
+    /// What it has a vote in, with the containers of all nodes that name the same: a cluster that works
+    /// as long as more than half of them do.
+    #[serde(default)]
+    pub quorum: Option<Name>,
     /// Whether a minimal init is pid 1, which forwards signals and reaps orphans.
     #[serde(default = "yes")]
     pub init: bool,
@@ -315,6 +322,21 @@ impl Container {
 
 fn yes() -> bool {
     true
+}
+
+/// Commands in a load balancer's container that take servers out of its load.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Drain {
+    /// Gives a server nothing new to do, and waits until it has nothing left. The server's full name and
+    /// `seconds` follow as the last two arguments. Ends with 1 if something is left then.
+    pub begin: Vec<String>,
+    /// Ends that, and waits at most `seconds` until the server is used again; with the same arguments.
+    pub end: Vec<String>,
+    /// Prints the servers that are out of the load, one a line.
+    pub list: Vec<String>,
+    /// How long a request that has begun may take, in seconds, until it is cut off.
+    pub seconds: u32,
 }
 
 /// How octo tells that a container works. It asks from the node, so that no process has to

@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
-use super::catalog::{Attachment, Distro, Frontend, Health, Part, SecretKind};
+use super::catalog::{Attachment, Distro, Drain, Frontend, Health, Part, SecretKind};
 use super::identity::IdentityObject;
 use super::name::Name;
 use super::node::{Role, Topology, node_in};
@@ -213,6 +213,10 @@ pub struct DesiredContainer {
     pub stop_grace: u32,
     /// The signal that makes it read its files again.
     pub reload: Option<String>,
+    /// Of a load balancer: how servers are taken out of its load.
+    pub drain: Option<Drain>,
+    /// What it has a vote in.
+    pub quorum: Option<Name>,
     /// Whether a node has room for only one of it, whatever the cloud.
     pub once_per_node: bool,
     /// Ports that it opens on the host network (a frontend's on a VIP, or its own).
@@ -317,6 +321,17 @@ impl Desired {
         service: &'a Name,
     ) -> impl Iterator<Item = (&'a String, &'a DesiredContainer)> {
         self.containers_of(service).filter(move |(_, container)| container.node == *node)
+    }
+
+    /// The load balancers that servers can be taken out of the load of.
+    pub fn load_balancers(&self) -> impl Iterator<Item = (&String, &DesiredContainer, &Drain)> {
+        self.containers.iter().filter_map(|(name, container)| Some((name, container, container.drain.as_ref()?)))
+    }
+
+    /// The frontends that a container answers.
+    pub fn frontends_of<'a>(&'a self, container: &'a str) -> impl Iterator<Item = &'a DesiredFrontend> {
+        let answers = move |backend: &DesiredBackend| backend.name == container;
+        self.frontends.values().filter(move |frontend| frontend.backends.iter().any(answers))
     }
 
     /// The node of a container, job, volume or network by its full name.

@@ -22,6 +22,7 @@ pub mod plan;
 pub mod planner;
 pub mod plural;
 pub mod problem;
+pub mod resilience;
 pub mod resolve;
 pub mod schema;
 pub mod secret;

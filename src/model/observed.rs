@@ -29,6 +29,8 @@ pub struct Observed {
     pub volumes: BTreeSet<String>,
     /// Containers of this cloud, by name.
     pub containers: BTreeMap<String, ObservedContainer>,
+    /// Among several nodes: the containers that some load balancer has out of its load.
+    pub drained: BTreeSet<String>,
     /// Jobs' containers of this cloud, by name.
     pub job_containers: BTreeMap<String, JobContainer>,
     /// What the cloud's compute service has made on the node that octo runs on.
@@ -92,6 +94,14 @@ impl Occupied {
 pub fn is_here(address: Ipv4Addr, occupied: &[Occupied]) -> bool {
     let is_own = |own: &Occupied| own.kind == OccupiedKind::Address && own.network.addr() == address;
     address.is_loopback() || address.is_unspecified() || occupied.iter().any(is_own)
+}
+
+impl Observed {
+    /// Whether a container runs and answers as the catalog says.
+    pub fn works(&self, container: &str) -> bool {
+        let found = self.containers.get(container);
+        found.is_some_and(|found| found.state == RunState::Running && found.health == ObservedHealth::Healthy)
+    }
 }
 
 impl fmt::Display for Occupied {

@@ -87,6 +87,17 @@ pub enum Operation {
         /// The part.
         part: Part,
     },
+    /// Takes a container out of the load of all load balancers, and waits a while until it has nothing
+    /// left to do.
+    DrainServer {
+        /// Its name.
+        container: String,
+    },
+    /// Gives a container its share of the load again.
+    RestoreServer {
+        /// Its name.
+        container: String,
+    },
     /// Stops a container gracefully, and has the engine not start it again.
     StopContainer {
         /// Its name.
@@ -181,6 +192,8 @@ impl Operation {
             | Self::KeepRunning { container }
             | Self::ReloadContainer { container }
             | Self::AwaitHealth { container }
+            | Self::DrainServer { container }
+            | Self::RestoreServer { container }
             | Self::StopContainer { container }
             | Self::RemoveContainer { container } => Some(container),
             Self::RunJob { job } => Some(job),
@@ -213,6 +226,8 @@ impl fmt::Display for Operation {
             Self::ReloadContainer { container } => write!(formatter, "reload {container}"),
             Self::AwaitHealth { container } => write!(formatter, "wait for {container}"),
             Self::AwaitAnswer { part } => write!(formatter, "wait for an answer of the {}", part.words()),
+            Self::DrainServer { container } => write!(formatter, "take {container} out of the load"),
+            Self::RestoreServer { container } => write!(formatter, "give {container} load again"),
             Self::StopContainer { container } => write!(formatter, "stop {container}"),
             Self::RemoveContainer { container } => write!(formatter, "remove container {container}"),
             Self::StopInstances { node, count } => {

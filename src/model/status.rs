@@ -10,6 +10,7 @@ use super::name::Name;
 use super::node::Topology;
 use super::observed::{Observed, ObservedContainer, ObservedHealth, Reached, RunState};
 use super::plural::plural;
+use super::resilience::{Resilience, Vote};
 
 /// How a cloud is.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -22,6 +23,8 @@ pub struct Status {
     pub containers: Vec<ContainerStatus>,
     /// What the cloud as a whole depends on.
     pub parts: Vec<PartStatus>,
+    /// What a cloud of several nodes can lose.
+    pub resilience: Option<Resilience>,
     /// How many operations `octo up` would carry out.
     pub pending: usize,
 }
@@ -85,7 +88,13 @@ impl Status {
             .containers
             .iter()
             .map(|(name, wanted)| match observed.containers.get(name) {
-                Some(found) => present(name, wanted, found, held(desired, wanted)),
+                Some(found) => {
+                    let mut status = present(name, wanted, found, held(desired, wanted));
+                    if status.condition == Condition::Fine && observed.drained.contains(name) {
+                        status.condition = Condition::Waiting("out of the load; octo up gives it back".to_owned());
+                    }
+                    status
+                }
                 None => absent(name, wanted),
             })
             .collect();
@@ -100,8 +109,10 @@ impl Status {
             container.memory = memory.get(&container.name).copied();
         }
         containers.sort_by(|left, right| rank(left).cmp(&rank(right)).then_with(|| left.name.cmp(&right.name)));
-        let parts = parts(desired, observed);
-        Self { cloud: desired.cloud.clone(), node: desired.node.clone(), containers, parts, pending }
+        let resilience = Resilience::of(desired, observed);
+        let mut parts = parts(desired, observed);
+        parts.extend(resilience.iter().flat_map(resilience_in_parts));
+        Self { cloud: desired.cloud.clone(), node: desired.node.clone(), containers, parts, resilience, pending }
     }
 
     /// Whether nothing is wrong.
@@ -246,6 +257,24 @@ fn parts(desired: &Desired, observed: &Observed) -> Vec<PartStatus> {
         parts.push(part("identity", answer));
     }
     parts
+}
+
+/// The votes, and what a further failure would cost.
+fn resilience_in_parts(resilience: &Resilience) -> Vec<PartStatus> {
+    let votes = resilience.votes.iter().map(|vote| {
+        let Vote { quorum, all, present } = vote;
+        let state = format!("{present} of {all}");
+        let condition = match vote.decides() {
+            _ if present == all => Condition::Fine,
+            true => Condition::Waiting("a vote is missing".to_owned()),
+            false => Condition::Wrong("no majority".to_owned()),
+        };
+        part(&format!("votes of {quorum}"), (state, condition))
+    });
+    let costly = resilience.costs.values().any(|costs| !costs.is_empty());
+    let words = resilience.in_words();
+    let condition = if costly { Condition::Waiting(words.clone()) } else { Condition::Fine };
+    votes.chain([part("a further failure", (words, condition))]).collect()
 }
 
 fn part(name: &str, (state, condition): (String, Condition)) -> PartStatus {

@@ -110,6 +110,8 @@ impl Scene {
             stop_signal: None,
             stop_grace: 1,
             reload: None,
+            drain: None,
+            quorum: None,
             once_per_node: false,
             host_ports: BTreeSet::new(),
             files_digest: "digest".to_owned(),

@@ -14,8 +14,9 @@ use crate::controller::wiring::World;
 use crate::controller::{progress, wiring};
 use crate::error::{Error, ErrorKind};
 use crate::model::base::BaseChoice;
+use crate::model::desired::Desired;
 use crate::model::name::Name;
-use crate::model::planner::{Goal, plan};
+use crate::model::planner::{Goal, Scope, plan};
 use crate::model::plural::plural;
 use crate::model::summary::Summary;
 use crate::view::recipe_lint::lint;
@@ -61,7 +62,7 @@ async fn reach(
         prepared = prepared => prepared?,
         () = context.cancel.cancelled() => return Err(Error::new(ErrorKind::Cancelled, "stopped before anything was changed")),
     };
-    select::known(services_of(goal), &cloud.desired)?;
+    known(goal, &cloud.desired)?;
     undertake(goal, context, &cloud, world, engine, state).await
 }
 
@@ -82,7 +83,7 @@ pub async fn undertake(
     }
     let on_machine = MachinePreflight { endpoint: wiring::endpoint(context), engine, cloud };
     let preflight: &dyn Preflight = match goal {
-        Goal::Stop { .. } | Goal::Remove { .. } => &NoPreflight,
+        Goal::Stop(_) | Goal::Remove { .. } => &NoPreflight,
         _ => &on_machine,
     };
     let undertaking = Undertaking {
@@ -97,12 +98,22 @@ pub async fn undertake(
     apply(context, &undertaking).await
 }
 
-/// The services that somebody has chosen for a goal.
-pub fn services_of(goal: &Goal) -> &[Name] {
+/// Refuses services and nodes that the cloud does not have.
+pub fn known(goal: &Goal, desired: &Desired) -> Result<(), Error> {
+    select::known(services_of(goal), desired)?;
     match goal {
-        Goal::Build { services } | Goal::Run { services } | Goal::Stop { services } | Goal::Start { services } => {
-            services
+        Goal::Stop(Scope { node: Some(node), .. }) | Goal::Start(Scope { node: Some(node), .. }) => {
+            select::known_node(node, desired)
         }
+        _ => Ok(()),
+    }
+}
+
+/// The services that somebody has chosen for a goal.
+fn services_of(goal: &Goal) -> &[Name] {
+    match goal {
+        Goal::Build { services } | Goal::Run { services } => services,
+        Goal::Stop(scope) | Goal::Start(scope) => &scope.services,
         Goal::Image { .. } | Goal::Init | Goal::Up | Goal::Remove { .. } => &[],
     }
 }

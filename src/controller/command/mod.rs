@@ -21,7 +21,7 @@ pub mod verify;
 use super::context::Context;
 use crate::cli::{NoArgs, Verb};
 use crate::error::{Error, ErrorKind};
-use crate::model::planner::Goal;
+use crate::model::planner::{Goal, Scope};
 
 /// Exit code of success.
 pub const DONE: u8 = 0;
@@ -33,8 +33,13 @@ pub async fn run(verb: Verb, context: &Context) -> Result<u8, Error> {
         Verb::Up(NoArgs {}) => change::run(Goal::Up, context).await,
         Verb::Run(args) => change::run(Goal::Run { services: args.services }, context).await,
         Verb::Init(NoArgs {}) => change::run(Goal::Init, context).await,
-        Verb::Stop(args) => change::run(Goal::Stop { services: args.services }, context).await,
-        Verb::Start(args) => change::run(Goal::Start { services: args.services }, context).await,
+        Verb::Stop(args) => {
+            change::run(Goal::Stop(Scope { services: args.services, node: args.place.node }), context).await
+        }
+        Verb::Start(args) => {
+            let scope = Scope { services: args.services.services, node: args.place.node };
+            change::run(Goal::Start(scope), context).await
+        }
         Verb::Rm(args) => change::run(Goal::Remove { volumes: args.volumes }, context).await,
         Verb::Build(args) if !args.check => change::run(Goal::Build { services: args.services }, context).await,
         Verb::Build(args) => until_cancelled(change::check_images(&args.services, context), context).await,

@@ -1,11 +1,11 @@
 //! `octo plan`: what a verb would do, and why.
 
 use crate::cli::{PlanArgs, PlannedVerb};
-use crate::controller::command::{DONE, change, select};
+use crate::controller::command::{DONE, change};
 use crate::controller::context::Context;
 use crate::controller::wiring;
 use crate::error::{Error, ErrorKind};
-use crate::model::planner::{Goal, plan};
+use crate::model::planner::{Goal, Scope, plan};
 use crate::view::{json, terminal};
 
 /// Shows the plan; with `--check` something to do is an error.
@@ -15,7 +15,7 @@ pub async fn run(args: PlanArgs, context: &Context) -> Result<u8, Error> {
     let loaded = wiring::load(context)?;
     let engine = wiring::engine(context).await?;
     let cloud = wiring::cloud(context, loaded, &engine).await?;
-    select::known(change::services_of(&goal), &cloud.desired)?;
+    change::known(&goal, &cloud.desired)?;
     let world = wiring::world(&cloud, &engine)?;
     let plan = plan(&goal, &cloud.desired, &world.observe.observe().await?);
     let output = &context.output;
@@ -39,14 +39,18 @@ fn goal(args: PlanArgs) -> Result<Goal, Error> {
     if args.volumes && args.goal != PlannedVerb::Rm {
         return Err(Error::new(ErrorKind::Usage, "--volumes belongs to rm").hint("octo plan rm --volumes"));
     }
+    if args.place.node.is_some() && !matches!(args.goal, PlannedVerb::Stop | PlannedVerb::Start) {
+        return Err(Error::new(ErrorKind::Usage, "--node belongs to stop and start").hint("octo plan stop --node NODE"));
+    }
     let services = args.services;
+    let node = args.place.node;
     Ok(match args.goal {
         PlannedVerb::Build => Goal::Build { services },
         PlannedVerb::Run => Goal::Run { services },
         PlannedVerb::Init => Goal::Init,
         PlannedVerb::Up => Goal::Up,
-        PlannedVerb::Stop => Goal::Stop { services },
-        PlannedVerb::Start => Goal::Start { services },
+        PlannedVerb::Stop => Goal::Stop(Scope { services, node }),
+        PlannedVerb::Start => Goal::Start(Scope { services, node }),
         PlannedVerb::Rm => Goal::Remove { volumes: args.volumes },
     })
 }
@@ -54,14 +58,24 @@ fn goal(args: PlanArgs) -> Result<Goal, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Place;
+    use crate::model::name::Name;
 
     #[test]
     fn only_some_verbs_take_services_or_volumes() {
         let keystone = vec!["keystone".parse().unwrap()];
-        let args = |goal, services, volumes| PlanArgs { goal, services, volumes, check: false };
+        let args =
+            |goal, services, volumes| PlanArgs { goal, services, volumes, check: false, place: Place::default() };
         assert!(goal(args(PlannedVerb::Run, keystone.clone(), false)).is_ok());
         assert_eq!(goal(args(PlannedVerb::Up, keystone, false)).unwrap_err().kind, ErrorKind::Usage);
         assert_eq!(goal(args(PlannedVerb::Up, Vec::new(), true)).unwrap_err().hints, ["octo plan rm --volumes"]);
         assert_eq!(goal(args(PlannedVerb::Rm, Vec::new(), true)).unwrap(), Goal::Remove { volumes: true });
+        let on_node = |verb| {
+            let place = Place { node: Some(Name::fixed("ctl1")) };
+            goal(PlanArgs { place, ..args(verb, Vec::new(), false) })
+        };
+        assert_eq!(on_node(PlannedVerb::Up).unwrap_err().kind, ErrorKind::Usage);
+        let stop = Scope { services: Vec::new(), node: Some(Name::fixed("ctl1")) };
+        assert_eq!(on_node(PlannedVerb::Stop).unwrap(), Goal::Stop(stop));
     }
 }

@@ -12,8 +12,13 @@ use crate::model::suggestion::nearest;
 pub fn known(services: &[Name], desired: &Desired) -> Result<(), Error> {
     match services.iter().find(|service| !desired.services.contains_key(*service)) {
         None => Ok(()),
-        Some(unknown) => Err(no_service(unknown, desired.services.keys())),
+        Some(unknown) => Err(no_such("service", unknown, desired.services.keys())),
     }
+}
+
+/// Refuses a node that the cloud does not have.
+pub fn known_node(node: &Name, desired: &Desired) -> Result<(), Error> {
+    if desired.nodes.contains_key(node) { Ok(()) } else { Err(no_such("node", node, desired.nodes.keys())) }
 }
 
 /// A container or job of a cloud, as its labels have it.
@@ -52,9 +57,9 @@ pub fn chosen<'a>(
     Ok(chosen)
 }
 
-fn no_service<'a>(unknown: &Name, known: impl Iterator<Item = &'a Name>) -> Error {
+fn no_such<'a>(what: &str, unknown: &Name, known: impl Iterator<Item = &'a Name>) -> Error {
     let names: Vec<&str> = known.map(Name::as_str).collect();
-    let error = Error::new(ErrorKind::Usage, format!("there is no service {unknown} in this cloud"));
+    let error = Error::new(ErrorKind::Usage, format!("there is no {what} {unknown} in this cloud"));
     match nearest(unknown.as_str(), names.iter().copied()) {
         Some(name) => error.hint(format!("did you mean {name}?")),
         None => error.hint(format!("choose from: {}", names.join(", "))),

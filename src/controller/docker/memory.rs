@@ -45,9 +45,11 @@ impl Engine {
 
     /// The kernel's answer for the control group of the container's first process.
     async fn local_memory(&self, name: &str) -> Option<u64> {
-        let process = self.client().inspect_container(name, None).await.ok()?.state?.pid?;
+        let container = self.client().inspect_container(name, None).await.ok()?;
+        let (process, id) = (container.state?.pid?, container.id?);
         let groups = fs::read_to_string(format!("/proc/{process}/cgroup")).ok()?;
-        let (directory, (usage, cache)) = memory_group(&groups)?;
+        // An engine behind a socket may count processes otherwise than this machine does.
+        let (directory, (usage, cache)) = memory_group(&groups).filter(|(directory, _)| is_of(directory, &id))?;
         let used: u64 = fs::read_to_string(directory.join(usage)).ok()?.trim().parse().ok()?;
         let details = fs::read_to_string(directory.join("memory.stat")).ok()?;
         Some(used.saturating_sub(value_of(&details, cache).unwrap_or_default()))
@@ -68,6 +70,11 @@ fn memory_group(groups: &str) -> Option<(PathBuf, (&'static str, &'static str))>
             _ => None,
         }
     })
+}
+
+/// Whether a control group is a container's: engines name them by its id.
+fn is_of(directory: &Path, id: &str) -> bool {
+    directory.components().any(|part| part.as_os_str().to_string_lossy().contains(id))
 }
 
 fn value_of(details: &str, name: &str) -> Option<u64> {

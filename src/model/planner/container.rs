@@ -19,10 +19,12 @@ impl Planner<'_> {
         if whole {
             self.leftovers();
         }
+        self.load_first();
         for node in self.nodes() {
             let network = self.network(node);
             let sent = self.images_sent(node, scope);
             let begun = self.plan.nodes.len();
+            self.relieve(node, scope, network.into_iter().chain(sent).collect());
             for service in self.service_order(scope) {
                 let image = self.image_here(node, &service);
                 let desired = self.desired;
@@ -30,6 +32,7 @@ impl Planner<'_> {
                     self.container(name, container, network.into_iter().chain(image).chain(sent).collect());
                 }
             }
+            self.back_in_load(node);
             self.rolled(begun);
         }
         if !self.held.is_empty() {
@@ -38,7 +41,7 @@ impl Planner<'_> {
     }
 
     /// Plans one container, after what it stands on.
-    fn container(&mut self, name: &str, desired: &DesiredContainer, standing_on: Vec<NodeId>) {
+    pub(super) fn container(&mut self, name: &str, desired: &DesiredContainer, standing_on: Vec<NodeId>) {
         if self.observed.foreign.contains(name) {
             self.obstacle(
                 format!("a container {name} exists that is not of this cloud"),
@@ -51,17 +54,12 @@ impl Planner<'_> {
             before.extend(self.volume(volume));
         }
         let found = self.observed.containers.get(name);
-        let removed_with_network = self.node(&Operation::RemoveContainer { container: name.to_owned() });
-        let cause = match found {
-            None => Some("absent".to_owned()),
-            Some(_) if removed_with_network.is_some() => Some("its network is made anew".to_owned()),
-            Some(found) => self.outdated(found, desired),
-        };
-        if let Some(cause) = cause {
+        if let Some(cause) = self.cause_to_make(name, desired) {
             if found.is_some() {
                 // What the new one stands on comes first: until then the old one serves, and so do those
                 // of the other nodes.
                 before.extend(self.rolled.iter().copied());
+                before.extend(self.relief.iter().copied());
                 before.push(self.remove_container(name, &cause, &before));
             }
             before.extend(self.files(name, &desired.files_digest, found.map(|_| cause.as_str())));
@@ -71,6 +69,17 @@ impl Planner<'_> {
         } else if let Some(found) = found {
             before.extend(self.files(name, &desired.files_digest, None));
             self.started(name, desired, Some(found), "", before);
+        }
+    }
+
+    /// Why a container has to be made, if it has.
+    pub(super) fn cause_to_make(&self, name: &str, desired: &DesiredContainer) -> Option<String> {
+        match self.observed.containers.get(name) {
+            None => Some("absent".to_owned()),
+            Some(_) if self.node(&Operation::RemoveContainer { container: name.to_owned() }).is_some() => {
+                Some("its network is made anew".to_owned())
+            }
+            Some(found) => self.outdated(found, desired),
         }
     }
 

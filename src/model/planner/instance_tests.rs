@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::tests::{cloud, up};
-use super::{Goal, plan};
+use super::{Goal, Scope, plan};
 use crate::controller::fake::World;
 use crate::model::desired::Desired;
 use crate::model::observed::{Observed, ObservedInstances};
@@ -26,9 +26,9 @@ fn with_instances() -> (Desired, World, Observed) {
 #[test]
 fn instances_stop_with_the_cloud_after_the_compute_service() {
     let (desired, _, observed) = with_instances();
-    let whole = plan(&Goal::Stop { services: Vec::new() }, &desired, &observed);
+    let whole = plan(&Goal::Stop(Scope::default()), &desired, &observed);
     assert_snapshot!(whole);
-    let one = plan(&Goal::Stop { services: vec!["app".parse().unwrap()] }, &desired, &observed);
+    let one = plan(&Goal::Stop(Scope { services: vec!["app".parse().unwrap()], node: None }), &desired, &observed);
     assert_snapshot!(one);
 }
 

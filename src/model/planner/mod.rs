@@ -11,6 +11,9 @@ mod image;
 mod init;
 #[cfg(test)]
 mod instance_tests;
+mod load;
+#[cfg(test)]
+mod load_tests;
 mod network;
 mod nodes;
 mod power;
@@ -55,21 +58,36 @@ pub enum Goal {
     Init,
     /// All of the three before.
     Up,
-    /// Containers are stopped.
-    Stop {
-        /// Of these services alone; all for none.
-        services: Vec<Name>,
-    },
-    /// Stopped containers run again.
-    Start {
-        /// Of these services and what they need; all for none.
-        services: Vec<Name>,
-    },
+    /// Containers are stopped: of the chosen services alone.
+    Stop(Scope),
+    /// Stopped containers run again: of the chosen services and what they need.
+    Start(Scope),
     /// Nothing of the cloud is left, but for data.
     Remove {
         /// Whether data, secrets and logs go too.
         volumes: bool,
     },
+}
+
+/// What of a cloud a goal is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Scope {
+    /// These services; all for none.
+    pub services: Vec<Name>,
+    /// Their containers on this node; on all of them for none.
+    pub node: Option<Name>,
+}
+
+impl Scope {
+    /// Whether it is all of the cloud.
+    pub fn is_whole(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether it has what is on a node.
+    pub fn has_node(&self, node: &Name) -> bool {
+        self.node.as_ref().is_none_or(|chosen| chosen == node)
+    }
 }
 
 impl Goal {
@@ -80,8 +98,8 @@ impl Goal {
             Self::Run { .. } => "run",
             Self::Init => "init",
             Self::Up => "up",
-            Self::Stop { .. } => "stop",
-            Self::Start { .. } => "start",
+            Self::Stop(_) => "stop",
+            Self::Start(_) => "start",
             Self::Remove { .. } => "rm",
         }
     }
@@ -112,8 +130,8 @@ pub fn plan(goal: &Goal, desired: &Desired, observed: &Observed) -> Plan {
             planner.run(&all, true);
             planner.init(Containers::Planned);
         }
-        Goal::Stop { services } => planner.stop(services),
-        Goal::Start { services } => planner.start(&desired.closure(services)),
+        Goal::Stop(scope) => planner.stop(scope),
+        Goal::Start(scope) => planner.start(scope),
         Goal::Remove { volumes } => planner.remove(*volumes),
     }
     planner.finish()
@@ -147,6 +165,8 @@ struct Planner<'a> {
     missing_images: BTreeSet<Name>,
     /// What has to work before a container of the next node is made anew: those of the nodes before it.
     rolled: Vec<NodeId>,
+    /// What takes the load from the node that is being planned, before anything of it is made anew.
+    relief: Vec<NodeId>,
 }
 
 impl<'a> Planner<'a> {
@@ -160,6 +180,7 @@ impl<'a> Planner<'a> {
             held: BTreeSet::new(),
             missing_images: BTreeSet::new(),
             rolled: Vec::new(),
+            relief: Vec::new(),
         }
     }
 

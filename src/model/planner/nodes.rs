@@ -92,8 +92,11 @@ impl<'a> Planner<'a> {
                 _ => None,
             })
             .collect();
-        let works = replaced.into_iter().filter_map(|container| self.node(&Operation::AwaitHealth { container }));
-        let works: Vec<NodeId> = works.collect();
+        let works = |container: String| {
+            let restored = self.node(&Operation::RestoreServer { container: container.clone() });
+            restored.or_else(|| self.node(&Operation::AwaitHealth { container }))
+        };
+        let works: Vec<NodeId> = replaced.into_iter().filter_map(works).collect();
         self.rolled.extend(works);
     }
 

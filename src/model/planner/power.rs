@@ -7,32 +7,39 @@ use crate::model::name::Name;
 use crate::model::observed::{ObservedContainer, ObservedHealth, RunState};
 use crate::model::operation::Operation;
 use crate::model::plan::NodeId;
+use crate::model::resilience::Resilience;
 
-use super::Planner;
 use super::init::Initialised;
+use super::{Planner, Scope};
 
 impl Planner<'_> {
-    /// Plans that containers stop: what needs others before those others.
-    pub(super) fn stop(&mut self, services: &[Name]) {
-        let scope: BTreeSet<Name> = if services.is_empty() {
+    /// Plans that containers stop: what needs others before those others. A node that stops alone serves
+    /// nothing any more before it does.
+    pub(super) fn stop(&mut self, chosen: &Scope) {
+        let scope: BTreeSet<Name> = if chosen.services.is_empty() {
             self.desired.services.keys().cloned().collect()
         } else {
-            services.iter().cloned().collect()
+            chosen.services.iter().cloned().collect()
         };
         let cause = "asked for";
-        if services.is_empty() {
+        if chosen.is_whole() {
             for (name, found) in &self.observed.containers {
                 if !self.desired.containers.contains_key(name) && to_be_stopped(found) {
                     self.add(Operation::StopContainer { container: name.clone() }, cause, []);
                 }
             }
         }
+        let relieved = match &chosen.node {
+            Some(node) => self.stops_alone(node, &scope),
+            None => Vec::new(),
+        };
         let mut order = self.service_order(&scope);
         order.reverse();
         for service in order {
-            let after = self.stopped_dependents(&service);
+            let mut after = self.stopped_dependents(&service);
+            after.extend(&relieved);
             let desired = self.desired;
-            for (name, _) in desired.containers_of(&service) {
+            for (name, _) in desired.containers_of(&service).filter(|(_, wanted)| chosen.has_node(&wanted.node)) {
                 let Some(found) = self.observed.containers.get(name).filter(|found| to_be_stopped(found)) else {
                     continue;
                 };
@@ -40,20 +47,34 @@ impl Planner<'_> {
                 self.add(Operation::StopContainer { container: name.clone() }, cause, after.iter().copied());
             }
         }
-        if services.is_empty() {
-            self.stop_instances(cause);
+        if chosen.services.is_empty() {
+            self.stop_instances(chosen, cause);
         }
+    }
+
+    /// Plans that a node serves nothing, and tells what the cloud is without it.
+    fn stops_alone(&mut self, node: &Name, scope: &BTreeSet<Name>) -> Vec<NodeId> {
+        if let Some(why) = self.silence(node) {
+            self.note(format!("node {node} does not answer, and is left as it is: {why}"));
+        }
+        let costs = Resilience::of(self.desired, self.observed).and_then(|mut known| known.costs.remove(node));
+        for cost in costs.into_iter().flatten() {
+            self.note(format!("without {node} {cost}"));
+        }
+        let desired = self.desired;
+        let here = scope.iter().flat_map(|service| desired.containers_on(node, service));
+        here.filter_map(|(name, _)| self.drain(name, "its node stops", &[])).collect()
     }
 
     /// Plans that instances stop with the whole cloud: after whoever would take that for their own
     /// end, and before what their network needs.
-    fn stop_instances(&mut self, cause: &str) {
+    fn stop_instances(&mut self, chosen: &Scope, cause: &str) {
         let keepers = self.desired.containers.iter().filter(|(_, container)| container.process.engine_socket.is_some());
         let stopped: Vec<NodeId> =
             keepers.filter_map(|(name, _)| self.node(&Operation::StopContainer { container: name.clone() })).collect();
         for (node, instances) in self.instances() {
             let count = instances.running.len();
-            if count > 0 {
+            if count > 0 && node.as_ref().is_none_or(|node| chosen.has_node(node)) {
                 self.add(Operation::StopInstances { node, count }, cause, stopped.iter().copied());
             }
         }
@@ -73,13 +94,14 @@ impl Planner<'_> {
     }
 
     /// Plans that stopped containers run again, in the order of need.
-    pub(super) fn start(&mut self, scope: &BTreeSet<Name>) {
-        let nodes = self.nodes();
+    pub(super) fn start(&mut self, chosen: &Scope) {
+        let mut nodes = self.nodes();
+        nodes.retain(|node| chosen.has_node(node));
         let networks: BTreeMap<&Name, Option<NodeId>> = nodes
             .into_iter()
             .map(|node| (node, if self.observed.networks.is_empty() { None } else { self.network(node) }))
             .collect();
-        for service in self.service_order(scope) {
+        for service in self.service_order(&self.desired.closure(&chosen.services)) {
             let desired = self.desired;
             for (name, container) in desired.containers_of(&service) {
                 let Some(network) = networks.get(&container.node).copied() else { continue };
@@ -114,6 +136,7 @@ impl Planner<'_> {
                 }
             }
         }
+        self.give_back();
     }
 }
 

@@ -11,15 +11,15 @@ use crate::model::operation::Operation;
 use crate::model::plan::NodeId;
 use crate::model::plural::plural;
 
-use super::Planner;
 use super::init::job_order;
+use super::{Planner, Scope};
 
 const CAUSE: &str = "asked for";
 
 impl<'a> Planner<'a> {
     /// Plans that nothing is left but data, or not even data.
     pub(super) fn remove(&mut self, volumes: bool) {
-        self.stop(&[]);
+        self.stop(&Scope::default());
         // For the notes on those that do not answer.
         self.nodes();
         let jobs = self.removal_jobs(volumes);

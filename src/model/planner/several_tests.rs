@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use insta::assert_snapshot;
 
 use super::tests::{carry_out, cloud, up};
-use super::{Goal, plan};
+use super::{Goal, Scope, plan};
 use crate::controller::fake::{State, World};
 use crate::model::desired::Desired;
 use crate::model::name::Name;
@@ -42,13 +42,13 @@ pub(crate) fn pair() -> Desired {
     })
 }
 
-fn place(plan: &Plan, operation: &str) -> NodeId {
+pub(crate) fn place(plan: &Plan, operation: &str) -> NodeId {
     let found = plan.nodes.iter().find(|node| node.operation.to_string() == operation);
     found.unwrap_or_else(|| panic!("no `{operation}` in\n{plan}")).id
 }
 
 /// Whether one operation waits for another, at whatever distance.
-fn waits(plan: &Plan, later: NodeId, earlier: NodeId) -> bool {
+pub(crate) fn waits(plan: &Plan, later: NodeId, earlier: NodeId) -> bool {
     let mut awaited = BTreeSet::from([later]);
     // Dependencies stand before their nodes.
     for node in plan.nodes.iter().rev().filter(|node| node.id <= later) {
@@ -113,11 +113,11 @@ fn a_node_that_does_not_answer_is_left_as_it_is_and_caught_up_later() {
 fn stop_start_and_removal_reach_all_nodes() {
     let desired = pair();
     let world = up(&desired);
-    carry_out(&world, &desired, &Goal::Stop { services: Vec::new() });
+    carry_out(&world, &desired, &Goal::Stop(Scope::default()));
     let alive =
         |world: &World| world.state().seen.containers.values().filter(|found| found.state == RunState::Running).count();
     assert_eq!(alive(&world), 0);
-    carry_out(&world, &desired, &Goal::Start { services: Vec::new() });
+    carry_out(&world, &desired, &Goal::Start(Scope::default()));
     assert_eq!(alive(&world), desired.containers.len());
     let plan = carry_out(&world, &desired, &Goal::Remove { volumes: true });
     for node in ["node", "ctl2", "wit"] {

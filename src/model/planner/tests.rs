@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use insta::assert_snapshot;
 
-use super::{Goal, plan};
+use super::{Goal, Scope, plan};
 use crate::controller::fake::{State, World};
 use crate::model::catalog::Catalog;
 use crate::model::desired::Desired;
@@ -31,6 +31,7 @@ services:
     containers:
       server:
         command: [db]
+        quorum: database
         ports: [3306]
         volumes: {/var/lib/db: data}
         health: {tcp: {port: 3306}}
@@ -46,6 +47,7 @@ services:
         network: host
         ports: [8404]
         reload: SIGUSR2
+        drain: {begin: [drain], end: [ready], list: [drained], seconds: 30}
         health: {http: {port: 8404, path: /}}
         files: {/etc/proxy/proxy.cfg: {}}
   id:
@@ -195,14 +197,14 @@ fn a_job_that_still_runs_is_awaited() {
 fn stop_and_start_respect_needs() {
     let desired = cloud(|_, _| ());
     let world = up(&desired);
-    assert_snapshot!(carry_out(&world, &desired, &Goal::Stop { services: Vec::new() }), @r"
+    assert_snapshot!(carry_out(&world, &desired, &Goal::Stop(Scope::default())), @r"
     0 stop lab-app-api (asked for)
     1 stop lab-id-api (asked for) after 0
     2 stop lab-proxy-proxy (asked for) after 1
     3 stop lab-db-server (asked for) after 1
     ");
-    assert!(plan(&Goal::Stop { services: Vec::new() }, &desired, &world.snapshot()).is_empty());
-    assert_snapshot!(carry_out(&world, &desired, &Goal::Start { services: Vec::new() }), @r"
+    assert!(plan(&Goal::Stop(Scope::default()), &desired, &world.snapshot()).is_empty());
+    assert_snapshot!(carry_out(&world, &desired, &Goal::Start(Scope::default())), @r"
     0 start lab-db-server (stopped)
     1 wait for lab-db-server (started) after 0
     2 start lab-proxy-proxy (stopped)
@@ -212,7 +214,7 @@ fn stop_and_start_respect_needs() {
     6 start lab-app-api (stopped) after 5
     7 wait for lab-app-api (started) after 6
     ");
-    assert!(plan(&Goal::Start { services: Vec::new() }, &desired, &world.snapshot()).is_empty());
+    assert!(plan(&Goal::Start(Scope::default()), &desired, &world.snapshot()).is_empty());
 }
 
 #[test]
@@ -220,7 +222,7 @@ fn what_the_engine_would_not_start_again_is_kept_running() {
     let desired = cloud(|_, _| ());
     let mut observed = up(&desired).snapshot();
     observed.containers.get_mut("lab-id-api").unwrap().kept_running = false;
-    for goal in [Goal::Up, Goal::Run { services: Vec::new() }, Goal::Start { services: Vec::new() }] {
+    for goal in [Goal::Up, Goal::Run { services: Vec::new() }, Goal::Start(Scope::default())] {
         let planned = plan(&goal, &desired, &observed).to_string();
         assert_eq!(planned.trim(), "0 keep lab-id-api running (the engine would not start it again)");
     }
@@ -233,10 +235,10 @@ fn what_the_engine_would_not_start_again_is_kept_running() {
 fn what_the_engine_would_start_again_is_not_stopped_yet() {
     let desired = cloud(|_, _| ());
     let world = up(&desired);
-    carry_out(&world, &desired, &Goal::Stop { services: Vec::new() });
+    carry_out(&world, &desired, &Goal::Stop(Scope::default()));
     let mut observed = world.snapshot();
     observed.containers.get_mut("lab-app-api").unwrap().kept_running = true;
-    assert_snapshot!(plan(&Goal::Stop { services: Vec::new() }, &desired, &observed), @"0 stop lab-app-api (the engine would start it again)");
+    assert_snapshot!(plan(&Goal::Stop(Scope::default()), &desired, &observed), @"0 stop lab-app-api (the engine would start it again)");
 }
 
 #[test]

@@ -172,6 +172,8 @@ impl<'a> Resolver<'a> {
                     stop_signal: container.stop_signal.clone(),
                     stop_grace: container.stop_grace,
                     reload: container.reload.clone(),
+                    drain: container.drain.clone(),
+                    quorum: container.quorum.clone(),
                     once_per_node: container.once_per_node,
                     host_ports,
                     files_digest: String::new(),

@@ -133,6 +133,8 @@ fn place(operation: &Operation, jobs: &BTreeSet<&str>) -> (Section, String) {
         | Operation::KeepRunning { container }
         | Operation::ReloadContainer { container }
         | Operation::AwaitHealth { container }
+        | Operation::DrainServer { container }
+        | Operation::RestoreServer { container }
         | Operation::StopContainer { container }
         | Operation::RemoveContainer { container } => process(container),
         Operation::RunJob { job } => process(job),
@@ -173,6 +175,8 @@ fn word(operation: &Operation) -> String {
         Operation::KeepRunning { .. } => "keep running",
         Operation::ReloadContainer { .. } => "reload",
         Operation::AwaitHealth { .. } | Operation::AwaitAnswer { .. } => "wait",
+        Operation::DrainServer { .. } => "take out of the load",
+        Operation::RestoreServer { .. } => "give load again",
         Operation::StopContainer { .. } | Operation::StopInstances { .. } => "stop",
         Operation::RunJob { .. } => "run",
         Operation::IssueToken => "issue",

@@ -125,6 +125,7 @@ mod tests {
                 state: "does not answer".to_owned(),
                 condition: Condition::Wrong("connection refused".to_owned()),
             }],
+            resilience: None,
             pending: 2,
         };
         let now = "2026-11-20T10:30:00Z".parse().unwrap();

@@ -1,0 +1,127 @@
+//! Planning of load: before anything of a node is made anew, what the node serves is out of the load of
+//! the load balancers, and what works again is given its share. What is out of the load is observed, so
+//! that nothing stays out when octo was killed.
+
+use std::collections::BTreeSet;
+
+use crate::model::catalog::Part;
+use crate::model::desired::DesiredContainer;
+use crate::model::name::Name;
+use crate::model::node::Topology;
+use crate::model::observed::RunState;
+use crate::model::operation::Operation;
+use crate::model::plan::NodeId;
+
+use super::Planner;
+
+impl Planner<'_> {
+    /// Plans what comes before anything is taken out of the load: load balancers read changed files, since
+    /// a new process of one has everything in its load, and what a killed octo has left out is back.
+    pub(super) fn load_first(&mut self) {
+        if self.desired.topology == Topology::Single {
+            return;
+        }
+        let desired = self.desired;
+        for (name, container, _) in desired.load_balancers() {
+            if self.in_reach(name) && self.running(name) && self.cause_to_make(name, container).is_none() {
+                self.container(name, container, Vec::new());
+                let reload = self.node(&Operation::ReloadContainer { container: name.clone() });
+                let works = reload.and_then(|_| self.node(&Operation::AwaitHealth { container: name.clone() }));
+                self.rolled.extend(works);
+            }
+        }
+        let back = self.give_back();
+        self.rolled.extend(back);
+    }
+
+    /// Plans that what works and was left out of the load is given its share again.
+    pub(super) fn give_back(&mut self) -> Vec<NodeId> {
+        let left_out = self.observed.drained.iter().filter(|name| self.desired.containers.contains_key(*name));
+        let left_out: Vec<&String> = left_out.filter(|name| self.in_reach(name) && self.observed.works(name)).collect();
+        let after = self.rolled.clone();
+        let cause = "it was left out of the load";
+        left_out
+            .into_iter()
+            .map(|name| self.add(Operation::RestoreServer { container: name.clone() }, cause, after.iter().copied()))
+            .collect()
+    }
+
+    /// Plans that a container gets nothing new to do, if others serve the same.
+    pub(super) fn drain(&mut self, name: &str, cause: &str, after: &[NodeId]) -> Option<NodeId> {
+        let container = self.desired.containers.get(name)?;
+        if !self.observed.works(name) || !self.others_serve(name, container) {
+            return None;
+        }
+        Some(self.add(Operation::DrainServer { container: name.to_owned() }, cause, after.iter().copied()))
+    }
+
+    /// Plans that a node on which something is made anew serves nothing meanwhile: neither what is made
+    /// anew itself, nor what uses it there. What nobody else would serve stays in the load.
+    pub(super) fn relieve(&mut self, node: &Name, scope: &BTreeSet<Name>, before: Vec<NodeId>) {
+        self.relief.clear();
+        if self.desired.topology == Topology::Single {
+            return;
+        }
+        let desired = self.desired;
+        let made_anew: BTreeSet<&Name> = scope
+            .iter()
+            .filter(|service| {
+                let mut here = desired.containers_on(node, service);
+                here.any(|(name, wanted)| self.running(name) && self.cause_to_make(name, wanted).is_some())
+            })
+            .collect();
+        let after: Vec<NodeId> = before.into_iter().chain(self.rolled.iter().copied()).collect();
+        for (name, container) in desired.containers.iter().filter(|(_, container)| container.node == *node) {
+            let service = &container.process.service;
+            let Some(cause) = made_anew.iter().find(|changed| self.suffers(service, changed)) else { continue };
+            let drained = self.drain(name, &format!("{cause} of {node} is made anew"), &after);
+            self.relief.extend(drained);
+        }
+    }
+
+    /// Plans that what is out of the load on a node is given its share again when everything works that
+    /// the plan makes there. What does not work is observed again after this plan.
+    pub(super) fn back_in_load(&mut self, node: &Name) {
+        let desired = self.desired;
+        let here = || desired.containers.iter().filter(|(_, container)| container.node == *node).map(|(name, _)| name);
+        let works: Vec<NodeId> =
+            here().filter_map(|name| self.node(&Operation::AwaitHealth { container: name.clone() })).collect();
+        for name in here() {
+            let Some(drained) = self.node(&Operation::DrainServer { container: name.clone() }) else { continue };
+            let awaited = self.node(&Operation::AwaitHealth { container: name.clone() });
+            let stopped = self.node(&Operation::StopContainer { container: name.clone() });
+            if awaited.is_some() || stopped.is_none() {
+                let restore = Operation::RestoreServer { container: name.clone() };
+                self.add(restore, "it was taken out of the load", works.iter().copied().chain([drained]));
+            }
+        }
+    }
+
+    /// Whether a service serves worse while another is made anew: it is that, or needs it for its
+    /// answers, directly or not.
+    fn suffers(&self, service: &Name, other: &Name) -> bool {
+        let log = self.desired.provider(Part::LogCollector);
+        service == other || (log != Some(other) && self.desired.closure(std::slice::from_ref(service)).contains(other))
+    }
+
+    /// Whether a container has load, and for all of it there is another that works and is in the load.
+    fn others_serve(&self, name: &str, container: &DesiredContainer) -> bool {
+        let mut frontends = self.desired.frontends_of(name).peekable();
+        let balanced = self.desired.load_balancers().any(|(balancer, ..)| {
+            self.observed.containers.get(balancer).is_some_and(|found| found.state == RunState::Running)
+        });
+        balanced
+            && frontends.peek().is_some()
+            && frontends.all(|frontend| {
+                frontend.backends.iter().any(|other| {
+                    other.node != container.node && self.observed.works(&other.name) && self.in_load(&other.name)
+                })
+            })
+    }
+
+    /// Whether a container is in the load, or is before anything is taken out of it.
+    fn in_load(&self, name: &str) -> bool {
+        let restored = || self.node(&Operation::RestoreServer { container: name.to_owned() }).is_some();
+        !self.observed.drained.contains(name) || restored()
+    }
+}
