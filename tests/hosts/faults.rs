@@ -149,6 +149,56 @@ fn a_partition_is_silent_and_a_cut_is_not() {
     assert!(hosts.reaches_again("host2", "host1"));
 }
 
+#[test]
+fn a_full_disk_takes_nothing_until_it_is_freed() {
+    let hosts = Hosts::with_disks(2, "256M");
+    let directory = format!("{}/", hosts.directory().display());
+    let writes = |host: &str, name: &str| {
+        let file = format!("of=/var/lib/octo/{name}");
+        hosts.exec(host, &["dd", "if=/dev/zero", &file, "bs=1M", "count=4", "conv=fsync"]).status.success()
+    };
+    assert!(writes("host1", "before"));
+    for _ in 0..2 {
+        hosts.fill_disk("host1");
+        assert!(!writes("host1", "meanwhile"), "the disk is full");
+    }
+    assert!(writes("host2", "meanwhile"), "the other's is another one");
+    for _ in 0..2 {
+        hosts.free_disk("host1");
+    }
+    assert!(writes("host1", "after"));
+
+    hosts.power_off("host1");
+    hosts.boot_all(&["host1"]);
+    let size = hosts.told("host1", &["stat", "--format", "%s", "/var/lib/octo/before"]);
+    assert_eq!(size, (4 << 20).to_string());
+
+    let is_left = || {
+        [["losetup", "--output", "BACK-FILE"], ["findmnt", "--output", "TARGET"]].iter().any(|program| {
+            let output = std::process::Command::new(program[0]).arg("--list").args(&program[1..]).output().unwrap();
+            String::from_utf8_lossy(&output.stdout).contains(&directory)
+        })
+    };
+    assert!(is_left(), "else what is looked for would not be found where it is left either");
+    hosts.down();
+    // A host of another test that is just being made may still have a copy of the mount.
+    let begun = Instant::now();
+    while is_left() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the disks are left");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_disk_that_hosts_share_is_never_filled() {
+    let hosts = Hosts::up(1);
+    let mut command = std::process::Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/hosts"));
+    let output = command.args(["disk-fill", "host1"]).env("OCTO_HOSTS_DIR", hosts.directory()).output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("OCTO_HOSTS_DISK"), "{said}");
+}
+
 #[tokio::test]
 async fn a_frozen_host_goes_on_where_it_was() {
     let machine = Engine::new("hosts-freeze").await;

@@ -86,13 +86,20 @@ pub struct Hosts {
 impl Hosts {
     /// Makes hosts whose engines answer.
     pub fn up(count: u8) -> Self {
+        Self::with_disks(count, "")
+    }
+
+    /// The same, each with a disk of its own of a size such as `6G`, which can be filled.
+    pub fn with_disks(count: u8, size: &str) -> Self {
         // All free slots are taken for a moment, so that what killed tests left in them goes.
         let mut free = (0..SLOTS).filter_map(Slot::take);
         let slot = free.next().expect("too many tests have hosts");
         free.for_each(drop);
         // Before anything is made, so that it is removed where that fails.
         let hosts = Self { slot };
-        hosts.slot.run(&["up", &count.to_string()]);
+        let output = hosts.slot.command(&["up", &count.to_string()]).env("OCTO_HOSTS_DISK", size).output();
+        let output = output.expect("start scripts/hosts");
+        assert!(output.status.success(), "scripts/hosts up: {}", String::from_utf8_lossy(&output.stderr));
         hosts
     }
 
@@ -157,6 +164,11 @@ impl Hosts {
         self.slot.run(&["boot", host]);
     }
 
+    /// Starts all of these hosts that are off at the same time, until their engines answer.
+    pub fn boot_all(&self, hosts: &[&str]) {
+        self.slot.run(&[&["up"], hosts].concat());
+    }
+
     /// Takes the carrier from a host's link.
     pub fn cut_link(&self, host: &str) {
         self.slot.run(&["link-cut", host]);
@@ -180,6 +192,16 @@ impl Hosts {
     /// Lets a frozen host go on.
     pub fn thaw(&self, host: &str) {
         self.slot.run(&["thaw", host]);
+    }
+
+    /// Leaves no room on a host's own disk.
+    pub fn fill_disk(&self, host: &str) {
+        self.slot.run(&["disk-fill", host]);
+    }
+
+    /// Gives back the room that was taken.
+    pub fn free_disk(&self, host: &str) {
+        self.slot.run(&["disk-free", host]);
     }
 
     /// Restarts a host's engine, until it answers.
