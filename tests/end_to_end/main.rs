@@ -8,6 +8,8 @@
 #[cfg(test)]
 mod client;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod journey;
 #[cfg(test)]
 mod lab;

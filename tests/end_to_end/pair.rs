@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -14,29 +14,35 @@ use crate::simulated::Hosts;
 
 /// The host that octo runs on.
 const FIRST: &str = "host1";
-const HOSTS: [&str; 3] = [FIRST, "host2", "host3"];
+/// All hosts: two control nodes, then the witness.
+pub const HOSTS: [&str; 3] = [FIRST, "host2", "host3"];
+/// What the cloud's nodes on them are called.
+pub const NODES: [&str; 3] = ["ctl1", "ctl2", "wit"];
+/// The cloud's name, which the names of its containers begin with.
+pub const CLOUD: &str = "e2e-pair";
 const BRIDGE: &str = "octo-e2e-pair";
 const INTERNAL_VIP: &str = "10.213.0.2";
 /// Where users find the cloud, within the hosts' own subnet.
 const EXTERNAL_VIP: u8 = 100;
 
 /// A cloud of several nodes.
-struct Pair {
-    hosts: Hosts,
-    directory: PathBuf,
+pub struct Pair {
+    /// The hosts that it is on, named as in `HOSTS`.
+    pub hosts: Hosts,
+    /// Where octo is run; its configuration is there.
+    pub directory: PathBuf,
     openrc: BTreeMap<String, String>,
 }
 
 impl Pair {
-    /// Three hosts, and a cloud on them that is up.
-    fn up() -> Self {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("e2e-pair");
+    /// A cloud on three hosts that is up.
+    pub fn up_on(hosts: Hosts) -> Self {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(CLOUD);
         // Hosts are new each time, and state of an earlier one would be about nothing.
         if directory.exists() {
             fs::remove_dir_all(&directory).unwrap();
         }
         fs::create_dir_all(&directory).unwrap();
-        let hosts = Hosts::up(3);
         let pair = Self { hosts, directory, openrc: BTreeMap::new() };
         fs::write(pair.directory.join("configuration.yaml"), pair.configuration()).unwrap();
         let images = built(&pair.directory, "configuration.yaml");
@@ -48,8 +54,8 @@ impl Pair {
     }
 
     fn configuration(&self) -> String {
-        let node = |(place, (name, roles)): (usize, (&str, &str))| {
-            let host = HOSTS[place];
+        let roles = ["control, compute", "control, compute", "witness"];
+        let node = |((host, name), roles): ((&str, &str), &str)| {
             let address = self.hosts.address(host);
             // Of its own host octo has the usual socket.
             let engine = if host == FIRST { PathBuf::from("/run/docker.sock") } else { self.hosts.socket(host) };
@@ -58,19 +64,26 @@ impl Pair {
                 engine.display()
             )
         };
-        let nodes = [("ctl1", "control, compute"), ("ctl2", "control, compute"), ("wit", "witness")];
-        let nodes: String = nodes.into_iter().enumerate().map(node).collect();
+        let nodes: String = HOSTS.into_iter().zip(NODES).zip(roles).map(node).collect();
         let [a, b, c, _] = self.hosts.address(FIRST).octets();
         format!(
-            "cloud: e2e-pair\nprofile: minimal\nbase: {{distro: debian}}\nnodes:\n{nodes}\
+            "cloud: {CLOUD}\nprofile: minimal\nbase: {{distro: debian}}\nnodes:\n{nodes}\
              network: {{management: {{subnet: 10.213.0.0/16}}, external_vip: {a}.{b}.{c}.{EXTERNAL_VIP}}}\n"
         )
     }
 
-    fn run(&self, host: &str, program: &str, arguments: &[&str]) -> Finished {
-        let mut command = self.hosts.command(host, &[&[program], arguments].concat());
-        command.current_dir(&self.directory).envs(&self.openrc).env("NO_COLOR", "1").stdin(Stdio::null());
+    /// Runs a program on a host, or on `switch`, as a person who has read `openrc`.
+    pub fn run(&self, host: &str, program: &str, arguments: &[&str]) -> Finished {
+        let mut command = self.command(host, &[&[program], arguments].concat());
+        command.stdin(Stdio::null());
         Finished::new(format!("{program} {}", arguments.join(" ")), &command.output().unwrap())
+    }
+
+    /// The same, to be run by the caller.
+    pub fn command(&self, host: &str, words: &[&str]) -> Command {
+        let mut command = self.hosts.command(host, words);
+        command.current_dir(&self.directory).envs(&self.openrc).env("NO_COLOR", "1");
+        command
     }
 
     fn octo(&self, arguments: &[&str]) -> Finished {
@@ -79,7 +92,7 @@ impl Pair {
     }
 
     /// The real client, outside of all hosts.
-    fn openstack(&self, arguments: &[&str]) -> Finished {
+    pub fn openstack(&self, arguments: &[&str]) -> Finished {
         let client = client::environment().join("bin/openstack");
         self.run("switch", client.to_str().unwrap(), arguments)
     }
@@ -97,25 +110,32 @@ impl Pair {
     }
 
     /// The host that has the VIP.
-    fn holder(&self) -> Option<&'static str> {
+    pub fn holder(&self) -> Option<&'static str> {
         let has = |host: &&str| {
             self.run(host, "ip", &["address", "show", "dev", BRIDGE]).out.contains(&format!("inet {INTERNAL_VIP}/"))
         };
         HOSTS.into_iter().find(has)
     }
 
+    /// Whether everything is as it should be.
+    pub fn is_well(&self) -> bool {
+        [["plan", "--check"], ["status", "--check"]].iter().all(|verb| self.octo(verb).code == Some(0))
+    }
+
+    /// What octo finds to do, and how it says that everything is.
+    pub fn told(&self) -> String {
+        format!("{}{}", self.octo(&["plan", "up"]).all(), self.octo(&["status"]).all())
+    }
+
     /// Waits until everything is as it should be, with nobody's help.
     fn comes_back(&self, after: &str) {
-        let well = || self.octo(&["plan", "--check"]).code == Some(0);
-        let told = || format!("{}{}", self.octo(&["plan", "up"]).all(), self.octo(&["status"]).all());
-        assert!(eventually(300, well), "after {after}:\n{}", told());
-        self.octo(&["status", "--check"]).succeeds();
+        assert!(eventually(300, || self.is_well()), "after {after}:\n{}", self.told());
     }
 }
 
 #[test]
 fn a_pair_loses_a_node_and_then_all_power_but_no_write() {
-    let pair = Pair::up();
+    let pair = Pair::up_on(Hosts::up(3));
     pair.octo(&["up"]).succeeds();
     pair.octo(&["plan", "--check"]).succeeds();
     assert!(pair.makes_project("before"));

@@ -1,0 +1,194 @@
+//! All rounds of all faults, one after the other on one cloud, and the page that comes of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use super::catalogue::{FAULTS, Fault};
+use super::page::{Circumstances, Row, page, table};
+use super::probe::{Probe, unknown};
+use super::round::Round;
+use super::samples::{HEALTHY, INJECTED, Kind, REPAIRED};
+use super::scene::PATIENCE;
+use super::target::Target;
+use crate::lab::eventually;
+use crate::pair::Pair;
+use crate::simulated::Hosts;
+
+/// The size of each host's disk. It takes no room before it is written to.
+const DISK: &str = "6G";
+/// How long the client watches the cloud before a fault.
+const QUIET: Duration = Duration::from_secs(5);
+/// How long everything has to stay as it should be, under load, for a round to end.
+const SETTLED: Duration = Duration::from_secs(3);
+/// Seconds in which the cloud has to serve each kind of request before a fault.
+const START: u64 = 60;
+/// Milliseconds between two requests of the client, unless it is told otherwise.
+const EVERY: u64 = 20;
+
+/// What is to be measured, from the surroundings.
+struct Settings {
+    runs: usize,
+    /// Milliseconds.
+    every: u64,
+    faults: Vec<Fault>,
+    /// Where the page is written to; without it the table is only printed.
+    page: Option<PathBuf>,
+}
+
+impl Settings {
+    fn from_surroundings() -> Self {
+        let told = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let only = told("OCTO_FAULTS_ONLY").unwrap_or_default().to_lowercase();
+        let wanted =
+            |fault: &&Fault| only.is_empty() || only.split(',').any(|part| fault.name.to_lowercase().contains(part));
+        let faults: Vec<Fault> = FAULTS.iter().filter(wanted).copied().collect();
+        let names: Vec<&str> = FAULTS.iter().map(|fault| fault.name).collect();
+        assert!(!faults.is_empty(), "no fault has `{only}` in its name: {}", names.join("; "));
+        Self {
+            runs: told("OCTO_FAULTS_RUNS").map_or(5, |runs| runs.parse().unwrap()),
+            every: told("OCTO_FAULTS_EVERY").map_or(EVERY, |every| every.parse().unwrap()),
+            faults,
+            page: told("OCTO_FAULTS_TABLE").map(|page| Path::new(env!("CARGO_MANIFEST_DIR")).join(page)),
+        }
+    }
+
+    /// What a person types for the same.
+    fn command(&self) -> String {
+        let every = if self.every == EVERY { String::new() } else { format!("OCTO_FAULTS_EVERY={} ", self.every) };
+        format!("{every}scripts/faults {}", self.runs)
+    }
+}
+
+/// Measures, prints, writes, and panics in the end if something happened that must not.
+pub fn run() {
+    let settings = Settings::from_surroundings();
+    let pair = Pair::up_on(Hosts::with_disks(3, DISK));
+    let mut harness = Harness { pair, settings, rows: Vec::new(), acknowledged: Vec::new(), wrong: Vec::new() };
+    let ended = harness.measure().and_then(|()| harness.look_for_all());
+    // A fault without a round has cost nothing that could be told.
+    harness.rows.retain(|row| !row.rounds.is_empty());
+    let remark = ended.err();
+    harness.wrong.extend(remark.clone());
+    println!("\n{}", table(&harness.rows));
+    harness.write(remark);
+    assert!(harness.wrong.is_empty(), "{}", harness.wrong.join("\n"));
+}
+
+struct Harness {
+    pair: Pair,
+    settings: Settings,
+    rows: Vec<Row>,
+    /// All projects of all rounds that the client was told have been made.
+    acknowledged: Vec<String>,
+    /// What must never happen, and did.
+    wrong: Vec<String>,
+}
+
+impl Harness {
+    /// All rounds. It ends early, with the reason, where a further one would measure nothing.
+    fn measure(&mut self) -> Result<(), String> {
+        for (place, fault) in self.settings.faults.clone().into_iter().enumerate() {
+            let (name, budgets) = (fault.name.to_owned(), fault.budgets.to_vec());
+            self.rows.push(Row { fault: name, budgets, rounds: Vec::new() });
+            for number in 0..self.settings.runs {
+                let what = format!("{}, run {}", fault.name, number + 1);
+                let label = format!("faults-{place}-{number}");
+                let round = self.round(&fault, number, &label).map_err(|reason| format!("{what}: {reason}"))?;
+                println!("{what}: {round:?}");
+                self.wrong.extend(round.wrong().map(|wrong| format!("{what}: {wrong}")));
+                let came_back = round.healthy.is_finite();
+                self.rows.last_mut().unwrap().rounds.push(round);
+                if !came_back {
+                    return Err(format!("{what}: the cloud was not well within {PATIENCE} seconds"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One round: the cloud is well, is watched, has the fault, and is well again.
+    fn round(&mut self, fault: &Fault, number: usize, label: &str) -> Result<Round, String> {
+        let pair = &self.pair;
+        pair.becomes_well()?;
+        pair.place_writer(fault.writer_at_vip)?;
+        let target = Target::choose(pair, fault.injection, number)?;
+        let mut load = Probe::load(pair, Duration::from_millis(self.settings.every), label);
+        let mut calls = fault.calls.then(|| Probe::calls(pair, target.spared()));
+        let all = [Kind::ReadKeystone, Kind::ReadGlance, Kind::Write];
+        let served = eventually(START, || {
+            load.log().served(&all) && calls.as_ref().is_none_or(|calls| calls.log().served(&[Kind::Rpc]))
+        });
+        if !served {
+            return Err("the cloud does not serve before the fault".to_owned());
+        }
+        // Not for anything to become true: so that the usual is seen before the unusual.
+        thread::sleep(QUIET);
+
+        let mut mark = |name: &str| {
+            load.mark(name);
+            if let Some(calls) = &mut calls {
+                calls.mark(name);
+            }
+        };
+        mark(INJECTED);
+        target.inject();
+        thread::sleep(fault.hold);
+        let split = target.divides() && pair.primaries() > 1;
+        if target.is_to_be_repaired() {
+            mark(REPAIRED);
+            target.repair();
+        }
+        let well = eventually(PATIENCE, || {
+            if !target.runs_anew() || !pair.is_well() {
+                return false;
+            }
+            mark(HEALTHY);
+            thread::sleep(SETTLED);
+            pair.is_well()
+        });
+
+        let directory = pair.directory.join("rounds");
+        fs::create_dir_all(&directory).unwrap();
+        let keep = |kind: &str, text: String| fs::write(directory.join(format!("{label}-{kind}.jsonl")), text).unwrap();
+        let (mut load, text) = load.finish();
+        keep("load", text);
+        let calls = calls.map(|calls| {
+            let (log, text) = calls.finish();
+            keep("calls", text);
+            log
+        });
+        if !well {
+            // It may have been well for a moment.
+            load.marks.remove(HEALTHY);
+        }
+        let acknowledged = load.acknowledged();
+        let lost = unknown(pair, &acknowledged)?;
+        self.acknowledged.extend(acknowledged.into_iter().filter(|project| !lost.contains(project)));
+        Ok(Round::of(&load, calls.as_ref(), lost.len(), split))
+    }
+
+    /// What was there after its round is still there after all others.
+    fn look_for_all(&mut self) -> Result<(), String> {
+        let lost = unknown(&self.pair, &self.acknowledged)?;
+        if !lost.is_empty() {
+            self.wrong.push(format!("lost in a later round than it was made in: {}", lost.join(", ")));
+        }
+        Ok(())
+    }
+
+    fn write(&self, remark: Option<String>) {
+        let Some(path) = &self.settings.page else { return };
+        let circumstances = Circumstances {
+            date: jiff::Timestamp::now().to_string().chars().take_while(|letter| *letter != 'T').collect(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            processors: thread::available_parallelism().map_or(1, usize::from),
+            runs: self.settings.runs,
+            every: self.settings.every,
+            command: self.settings.command(),
+            remark,
+        };
+        fs::write(path, page(&circumstances, &self.rows)).unwrap();
+    }
+}
