@@ -28,6 +28,8 @@ mod recovery;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod rolling;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 #[path = "../hosts/simulated.rs"]

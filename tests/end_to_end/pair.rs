@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::client;
 use crate::lab::{Finished, built, eventually, exported};
 use crate::simulated::Hosts;
+use crate::{client, rolling};
 
 /// The host that octo runs on.
-const FIRST: &str = "host1";
+pub const FIRST: &str = "host1";
 /// All hosts: two control nodes, then the witness.
 pub const HOSTS: [&str; 3] = [FIRST, "host2", "host3"];
 /// What the cloud's nodes on them are called.
@@ -44,13 +44,21 @@ impl Pair {
         }
         fs::create_dir_all(&directory).unwrap();
         let pair = Self { hosts, directory, openrc: BTreeMap::new() };
-        fs::write(pair.directory.join("configuration.yaml"), pair.configuration()).unwrap();
-        let images = built(&pair.directory, "configuration.yaml");
+        pair.configure("");
+        let mut images = built(&pair.directory, "configuration.yaml");
+        // Nothing is booted here.
+        images.retain(|image| !image.starts_with("octo/instance:"));
         // The others get theirs from this one, without a registry.
         pair.hosts.load(FIRST, &images.iter().map(String::as_str).collect::<Vec<_>>());
         pair.octo(&["up"]).succeeds();
         let openrc = exported(&pair.octo(&["openrc"]).succeeds().out);
         Self { openrc, ..pair }
+    }
+
+    /// Writes the configuration, with further lines at its end.
+    pub fn configure(&self, further: &str) {
+        let text = self.configuration() + further;
+        fs::write(self.directory.join("configuration.yaml"), text).unwrap();
     }
 
     fn configuration(&self) -> String {
@@ -86,7 +94,8 @@ impl Pair {
         command
     }
 
-    fn octo(&self, arguments: &[&str]) -> Finished {
+    /// Runs octo on the first host.
+    pub fn octo(&self, arguments: &[&str]) -> Finished {
         let files = ["--config", "configuration.yaml", "--yes"];
         self.run(FIRST, env!("CARGO_BIN_EXE_octo"), &[&files, arguments].concat())
     }
@@ -95,6 +104,12 @@ impl Pair {
     pub fn openstack(&self, arguments: &[&str]) -> Finished {
         let client = client::environment().join("bin/openstack");
         self.run("switch", client.to_str().unwrap(), arguments)
+    }
+
+    /// The full name of a container on a host.
+    pub fn container(name: &str, host: &str) -> String {
+        let place = HOSTS.iter().position(|known| *known == host).expect("a host of the pair");
+        format!("{CLOUD}-{name}.{}", NODES[place])
     }
 
     /// Makes a project. Whether it was acknowledged is told by the client.
@@ -134,11 +149,12 @@ impl Pair {
 }
 
 #[test]
-fn a_pair_loses_a_node_and_then_all_power_but_no_write() {
+fn a_pair_changes_and_loses_a_node_and_then_all_power_but_no_write() {
     let pair = Pair::up_on(Hosts::up(3));
     pair.octo(&["up"]).succeeds();
     pair.octo(&["plan", "--check"]).succeeds();
     assert!(pair.makes_project("before"));
+    rolling::changes_cost_no_request(&pair);
 
     let holder = pair.holder().expect("some host has the VIP");
     pair.hosts.power_off(holder);

@@ -23,7 +23,6 @@ impl Planner<'_> {
         for node in self.nodes() {
             let network = self.network(node);
             let sent = self.images_sent(node, scope);
-            let begun = self.plan.nodes.len();
             self.relieve(node, scope, network.into_iter().chain(sent).collect());
             for service in self.service_order(scope) {
                 let image = self.image_here(node, &service);
@@ -33,7 +32,7 @@ impl Planner<'_> {
                 }
             }
             self.back_in_load(node);
-            self.rolled(begun);
+            self.rolled(node);
         }
         if !self.held.is_empty() {
             self.note("next: octo init");

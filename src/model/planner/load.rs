@@ -87,12 +87,14 @@ impl Planner<'_> {
         let works: Vec<NodeId> =
             here().filter_map(|name| self.node(&Operation::AwaitHealth { container: name.clone() })).collect();
         for name in here() {
-            let Some(drained) = self.node(&Operation::DrainServer { container: name.clone() }) else { continue };
+            let drained = self.node(&Operation::DrainServer { container: name.clone() });
             let awaited = self.node(&Operation::AwaitHealth { container: name.clone() });
             let stopped = self.node(&Operation::StopContainer { container: name.clone() });
-            if awaited.is_some() || stopped.is_none() {
+            // An octo that was killed may have left it out before it worked.
+            let is_out = drained.is_some() || (self.observed.drained.contains(name) && awaited.is_some());
+            if is_out && (awaited.is_some() || stopped.is_none()) {
                 let restore = Operation::RestoreServer { container: name.clone() };
-                self.add(restore, "it was taken out of the load", works.iter().copied().chain([drained]));
+                self.add(restore, "it was taken out of the load", works.iter().copied().chain(drained));
             }
         }
     }
@@ -113,15 +115,16 @@ impl Planner<'_> {
         balanced
             && frontends.peek().is_some()
             && frontends.all(|frontend| {
-                frontend.backends.iter().any(|other| {
-                    other.node != container.node && self.observed.works(&other.name) && self.in_load(&other.name)
-                })
+                frontend.backends.iter().any(|other| other.node != container.node && self.serves_by_then(&other.name))
             })
     }
 
-    /// Whether a container is in the load, or is before anything is taken out of it.
-    fn in_load(&self, name: &str) -> bool {
-        let restored = || self.node(&Operation::RestoreServer { container: name.to_owned() }).is_some();
-        !self.observed.drained.contains(name) || restored()
+    /// Whether a container works and is in the load, or does before anything of a later node is taken out
+    /// of it.
+    fn serves_by_then(&self, name: &str) -> bool {
+        let planned = |operation| self.node(&operation).is_some();
+        let awaited = || planned(Operation::AwaitHealth { container: name.to_owned() });
+        let restored = || planned(Operation::RestoreServer { container: name.to_owned() });
+        (self.observed.works(name) || awaited()) && (!self.observed.drained.contains(name) || restored())
     }
 }

@@ -126,3 +126,20 @@ fn one_node_stops_alone_without_its_load_and_starts_again() {
     let left = plan(&Goal::Up, &desired, &world.snapshot());
     assert!(left.is_empty(), "{left}");
 }
+
+#[test]
+fn the_next_node_waits_for_what_a_killed_octo_has_started_on_the_one_before() {
+    let (desired, world) = changed(|name| name.contains("-app-"));
+    let first = plan(&Goal::Up, &desired, &world.snapshot());
+    for node in &first.nodes {
+        world.apply(&node.operation).unwrap();
+        if node.operation.to_string() == "start lab-app-api.node" {
+            break;
+        }
+    }
+    let rest = plan(&Goal::Up, &desired, &world.snapshot());
+    let serves = place(&rest, "give lab-app-api.node load again");
+    assert!(waits(&rest, serves, place(&rest, "wait for lab-app-api.node")), "{rest}");
+    let drained = place(&rest, "take lab-app-api.ctl2 out of the load");
+    assert!(waits(&rest, drained, serves) && waits(&rest, place(&rest, "stop lab-app-api.ctl2"), drained), "{rest}");
+}

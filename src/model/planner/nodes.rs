@@ -76,27 +76,18 @@ impl<'a> Planner<'a> {
         self.nodes.iter().find(|(operation, _)| sends(operation)).map(|(_, sent)| *sent)
     }
 
-    /// Notes which containers were made anew since a place in the plan: before the same happens on
-    /// the next node, they have to work.
-    pub(super) fn rolled(&mut self, begun: usize) {
+    /// Notes what has to work on a node before anything is made anew on the next: all that the plan starts
+    /// there or waits for.
+    pub(super) fn rolled(&mut self, node: &Name) {
         if self.desired.topology == Topology::Single {
             return;
         }
-        let replaced: Vec<String> = self
-            .plan
-            .nodes
-            .iter()
-            .skip(begun)
-            .filter_map(|node| match &node.operation {
-                Operation::RemoveContainer { container } => Some(container.clone()),
-                _ => None,
-            })
-            .collect();
-        let works = |container: String| {
-            let restored = self.node(&Operation::RestoreServer { container: container.clone() });
-            restored.or_else(|| self.node(&Operation::AwaitHealth { container }))
+        let here = self.desired.containers.iter().filter(|(_, container)| container.node == *node);
+        let works = |(name, _): (&String, _)| {
+            let restored = self.node(&Operation::RestoreServer { container: name.clone() });
+            restored.or_else(|| self.node(&Operation::AwaitHealth { container: name.clone() }))
         };
-        let works: Vec<NodeId> = replaced.into_iter().filter_map(works).collect();
+        let works: Vec<NodeId> = here.filter_map(works).collect();
         self.rolled.extend(works);
     }
 

@@ -8,6 +8,7 @@ mod balancer;
 mod budget;
 mod figure;
 mod page;
+pub mod probe;
 mod round;
 mod samples;
 
@@ -15,8 +16,6 @@ mod samples;
 mod catalogue;
 #[cfg(feature = "faults")]
 mod harness;
-#[cfg(feature = "faults")]
-mod probe;
 #[cfg(feature = "faults")]
 mod scene;
 #[cfg(feature = "faults")]

@@ -8,13 +8,13 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::samples::Log;
-use super::scene::container;
 use crate::lab::eventually;
 use crate::pair::Pair;
 
 /// The Python of the machine, which is that of the hosts too.
 const PYTHON: &str = "/usr/bin/python3";
 const CLIENT: &str = concat!(include_str!("schedule.py"), "\n\n", include_str!("client.py"));
+#[cfg(feature = "faults")]
 const CALLS: &str = concat!(include_str!("schedule.py"), "\n\n", include_str!("rpc.py"));
 
 /// How long a client may take to report a mark.
@@ -39,8 +39,9 @@ impl Probe {
     }
 
     /// Calls over the message bus, from a container of this host.
+    #[cfg(feature = "faults")]
     pub fn calls(pair: &Pair, host: &str) -> Self {
-        let keystone = container("keystone-api", host);
+        let keystone = Pair::container("keystone-api", host);
         Self::start(&mut pair.command(host, &["docker", "exec", "--interactive", &keystone, "python3", "-c", CALLS]))
     }
 

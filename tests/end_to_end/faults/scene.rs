@@ -2,7 +2,7 @@
 
 use super::balancer::busiest;
 use crate::lab::{Finished, eventually};
-use crate::pair::{CLOUD, HOSTS, NODES, Pair};
+use crate::pair::{HOSTS, Pair};
 
 /// The hosts of the control nodes.
 pub const CONTROL: [&str; 2] = [HOSTS[0], HOSTS[1]];
@@ -11,12 +11,6 @@ pub const WITNESS: &str = HOSTS[2];
 
 /// Seconds in which the cloud has to be well again.
 pub const PATIENCE: u64 = 300;
-
-/// The full name of a container on a host.
-pub fn container(name: &str, host: &str) -> String {
-    let place = HOSTS.iter().position(|known| *known == host).expect("a host of the pair");
-    format!("{CLOUD}-{name}.{}", NODES[place])
-}
 
 /// The other one of the hosts of control nodes.
 pub fn other(host: &str) -> &'static str {
@@ -53,9 +47,10 @@ impl Pair {
             self.openstack(&["project", "show", "admin"]);
             let host = self.holder()?;
             let command = "echo 'show stat' | socat - UNIX-CONNECT:/run/haproxy/admin.sock";
-            let statistics = self.docker(host, &["exec", &container("haproxy-proxy", host), "sh", "-c", command]).out;
+            let statistics =
+                self.docker(host, &["exec", &Self::container("haproxy-proxy", host), "sh", "-c", command]).out;
             let server = busiest(&statistics, "mariadb-server")?;
-            CONTROL.into_iter().find(|host| container("mariadb-server", host) == server)
+            CONTROL.into_iter().find(|host| Self::container("mariadb-server", host) == server)
         };
         let mut writer = None;
         eventually(PATIENCE, || {
@@ -78,7 +73,7 @@ impl Pair {
         }
         let writer = self.writer()?;
         // The other one takes over, and this one does not take that back.
-        self.docker(writer, &["restart", "--time", "60", &container("mariadb-server", writer)]).succeeds();
+        self.docker(writer, &["restart", "--time", "60", &Self::container("mariadb-server", writer)]).succeeds();
         self.becomes_well()?;
         if is_placed()? { Ok(()) } else { Err("the writer cannot be placed".to_owned()) }
     }
@@ -86,7 +81,7 @@ impl Pair {
     /// On how many control nodes the database takes itself to be in the primary component.
     pub fn primaries(&self) -> usize {
         let told = |host: &&str| {
-            let database = container("mariadb-server", host);
+            let database = Self::container("mariadb-server", host);
             self.docker(host, &["exec", &database, "octo-mariadb", "status"]).out.starts_with("primary")
         };
         CONTROL.into_iter().filter(told).count()

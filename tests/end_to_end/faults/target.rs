@@ -1,7 +1,7 @@
 //! A fault in one round: whom it hits, how it is done, and how it is undone.
 
 use super::catalogue::{Injection, Place};
-use super::scene::{CONTROL, WITNESS, container, other};
+use super::scene::{CONTROL, WITNESS, other};
 use crate::pair::{HOSTS, Pair};
 
 /// Whom a fault hits.
@@ -36,7 +36,7 @@ impl<'a> Target<'a> {
         };
         let mut victim = None;
         if let Injection::Kill(name, _) = injection {
-            let container = container(name, hosts[0]);
+            let container = Pair::container(name, hosts[0]);
             let process = pair.process(hosts[0], &container).ok_or_else(|| format!("{container} does not run"))?;
             victim = Some((container, process));
         }
