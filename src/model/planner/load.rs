@@ -8,7 +8,6 @@ use crate::model::catalog::Part;
 use crate::model::desired::DesiredContainer;
 use crate::model::name::Name;
 use crate::model::node::Topology;
-use crate::model::observed::RunState;
 use crate::model::operation::Operation;
 use crate::model::plan::NodeId;
 
@@ -109,9 +108,7 @@ impl Planner<'_> {
     /// Whether a container has load, and for all of it there is another that works and is in the load.
     fn others_serve(&self, name: &str, container: &DesiredContainer) -> bool {
         let mut frontends = self.desired.frontends_of(name).peekable();
-        let balanced = self.desired.load_balancers().any(|(balancer, ..)| {
-            self.observed.containers.get(balancer).is_some_and(|found| found.state == RunState::Running)
-        });
+        let balanced = self.desired.load_balancers().any(|(balancer, ..)| self.running(balancer));
         balanced
             && frontends.peek().is_some()
             && frontends.all(|frontend| {
