@@ -3,6 +3,7 @@
 
 use super::apt_sources::{self, AptSource};
 use super::host::Host;
+use crate::model::base::APT_RETRIES;
 use crate::model::settings::Build;
 
 /// Where recipes mount the directory.
@@ -20,7 +21,7 @@ const REPOSITORIES: [(&str, &str); 5] = [
 /// Settings of apt: `apt.conf` for every base, and `apt-bootstrap.conf` for those that octo makes,
 /// whose own list of sources nobody has chosen.
 pub fn apt_files(build: &Build, host: &Host) -> Vec<(&'static str, String)> {
-    let authorities = format!("Acquire::https::CAInfo \"{MOUNTED}/ca.pem\";\n");
+    let authorities = format!("Acquire::https::CAInfo \"{MOUNTED}/ca.pem\";\n{APT_RETRIES};\n");
     let named = apt_sources::of_settings(build);
     if named.is_empty() {
         let sources = apt_sources::for_builds(build, host);
@@ -75,7 +76,10 @@ mod tests {
         let files = apt_files(&Build::default(), &host);
         assert_eq!(file(&files, "host.list"), "deb http://u:secret@h/debian trixie main\n");
         assert!(file(&files, "apt-bootstrap.conf").contains("sourcelist \"/run/transport/host.list\""));
-        assert_eq!(file(&files, "apt.conf"), "Acquire::https::CAInfo \"/run/transport/ca.pem\";\n");
+        assert_eq!(
+            file(&files, "apt.conf"),
+            "Acquire::https::CAInfo \"/run/transport/ca.pem\";\nAcquire::Retries \"8\";\n"
+        );
 
         let security = Some("http://m/security".to_owned());
         let build =

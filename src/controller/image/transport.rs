@@ -93,8 +93,8 @@ fn environment(proxies: &[(String, String)]) -> String {
     for (name, value) in proxies {
         script.push_str(&format!("export {name}='{}'\n", value.replace('\'', r"'\''")));
     }
-    // The default gives up on a slow mirror after 30 seconds.
-    script.push_str("export UV_HTTP_TIMEOUT=180\n");
+    // The defaults give up on a slow mirror after 30 seconds, and on one that is away after three tries.
+    script.push_str("export UV_HTTP_TIMEOUT=180 UV_HTTP_RETRIES=8\n");
     script
 }
 
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(
             text(&transport, "environment"),
             "export https_proxy='http://p:1'\nexport HTTPS_PROXY='http://p:1'\n\
-             export no_proxy='it'\\''s'\nexport NO_PROXY='it'\\''s'\nexport UV_HTTP_TIMEOUT=180\n"
+             export no_proxy='it'\\''s'\nexport NO_PROXY='it'\\''s'\nexport UV_HTTP_TIMEOUT=180 UV_HTTP_RETRIES=8\n"
         );
         assert_eq!(
             text(&transport, "pip.conf"),
