@@ -21,6 +21,11 @@ pub const LIMIT: Duration = Duration::from_secs(120);
 /// The pauses between two probes grow from the first to the second.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a command is repeated within a container before it is asked again what is wrong.
+const REPEATED: Duration = Duration::from_secs(8);
+/// Repeats a command until it succeeds. Each start of a process in a container costs the engine a tenth of a second
+/// of processor time, and a cloud that comes up has none to spare: within the container it costs next to nothing.
+const REPEAT: &str = r#"until "$@" >/dev/null 2>&1; do sleep 0.2; done"#;
 /// So many restarts while somebody waits are no accident any more.
 const RESTARTS: u64 = 3;
 /// Lines of a container's output that belong to an error.
@@ -112,8 +117,24 @@ impl Probes {
                 progress(reason.clone());
                 said = reason;
             }
-            sleep(pause).await;
+            match &desired.health {
+                Health::Exec(command) if state.state == RunState::Running => self.repeat(name, command, pause).await,
+                _ => sleep(pause).await,
+            }
             pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Waits within a container until a command succeeds there; at least for the pause if that cannot be waited for,
+    /// and not for ever.
+    async fn repeat(&self, name: &str, command: &[String], pause: Duration) {
+        let begun = Instant::now();
+        let limit = REPEATED.as_secs().to_string();
+        let wrapped = ["timeout", &limit, "/bin/sh", "-c", REPEAT, "sh"].into_iter().map(str::to_owned);
+        let wrapped: Vec<String> = wrapped.chain(command.iter().cloned()).collect();
+        let ended = timeout(REPEATED + PROBE_TIME, self.engine.exec(name, &wrapped)).await;
+        if !matches!(ended, Ok(Ok(ended)) if ended.code == 0) {
+            sleep(pause.saturating_sub(begun.elapsed())).await;
         }
     }
 
