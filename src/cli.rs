@@ -1,5 +1,7 @@
 //! The command line as types. The doc comments are the help; nothing is read or decided here.
 
+pub mod secrets;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -7,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::model::demo::KEY_FILE;
 use crate::model::name::{Name, NameError};
+use secrets::SecretsVerb;
 
 /// Build, run and keep alive a real OpenStack control plane in containers.
 ///
@@ -119,6 +122,9 @@ pub enum Verb {
     Demo(DemoArgs),
     /// Verify that the cloud does what it is for: boot, reach and remove two instances
     Verify(NoArgs),
+    /// Show which secrets there are, and renew those that take turns
+    #[command(subcommand)]
+    Secrets(SecretsVerb),
     /// Check and show the two files
     #[command(subcommand)]
     Config(ConfigVerb),

@@ -9,7 +9,7 @@ use super::load::Loaded;
 use super::peers::Peers;
 use super::state::State;
 use crate::error::Error;
-use crate::model::resolve::{ResolvedImages, enabled, images_of, resolve};
+use crate::model::resolve::{self, ResolvedImages, enabled, images_of, resolve};
 use crate::view::dockerfile::render_images;
 use crate::view::files::{self, Sizing, Sources};
 
@@ -35,7 +35,8 @@ pub async fn assemble(
     let resolved = ResolvedImages { distro: base.distro, base: base.base_tag.clone(), tags };
     let mut desired = resolve(&settings, &catalog, &resolved, &peers.site);
 
-    let secrets = state.load_or_generate(&desired.secrets)?;
+    let rings = resolve::rings(&settings, &catalog);
+    let secrets = state.load_or_generate(&desired.secrets, rings.values())?;
     let sources = Sources { settings: &settings, catalog: &catalog, bundle: &bundle, secrets: &secrets, sizing };
     let files = files::render(&desired, &sources).map_err(|problems| documents.error(&origins.place(problems)))?;
     for (name, container) in &mut desired.containers {

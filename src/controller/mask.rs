@@ -18,9 +18,9 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// A mask for the secrets of a cloud.
+    /// A mask for the secrets of a cloud, those that were rotated a moment ago included.
     pub fn for_secrets(secrets: &Secrets) -> Self {
-        Self::of(secrets.names().map(|name| secrets.expose(name).to_owned()).collect())
+        Self::of(secrets.texts().map(str::to_owned).collect())
     }
 
     /// A mask for what addresses (of mirrors, proxies, package indexes) hold before their host.
@@ -91,10 +91,11 @@ mod tests {
         secrets.insert("a.a", "abcdefgh".to_owned().into());
         secrets.insert("a.b", "abcdefghij".to_owned().into());
         secrets.insert("a.c", "".to_owned().into());
+        secrets.retire("abcdabcd".to_owned().into());
         let mask = Mask::for_secrets(&secrets);
         let error = Error::new(ErrorKind::Operation, "password abcdefghij of x")
             .because_text("abcdefgh")
-            .hint("use abcdefgh")
+            .hint("use abcdefgh, not abcdabcd")
             .detail("line abcdefgh\nmysql://x:unknown@y");
         let masked = format!("{:?}", mask.error(error));
         assert!(masked.contains("password *** of x") && masked.contains("mysql://***@y"), "{masked}");

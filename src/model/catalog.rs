@@ -171,6 +171,9 @@ pub struct Service {
     /// Secrets beyond those that databases, message bus and identity imply.
     #[serde(default)]
     pub secrets: BTreeMap<Name, SecretKind>,
+    /// Secrets that `octo secrets rotate` renews: keys that take turns.
+    #[serde(default)]
+    pub rings: BTreeMap<Name, Ring>,
     /// Secrets of other services that this one's templates need too, by the name that they have
     /// here: `<service>.<secret>`.
     #[serde(default)]
@@ -178,6 +181,19 @@ pub struct Service {
     /// Free values for the service's templates (`config.*`).
     #[serde(default)]
     pub config: BTreeMap<String, serde_json::Value>,
+}
+
+/// Keys that take turns. With each rotation the first key becomes the last, all others but the first two
+/// move one place down, the second one goes, and a new one is the first.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ring {
+    /// At least three secrets of the service, each a `fernet_key`. The last one encrypts, all decrypt, the
+    /// first one encrypts next. So services that are one rotation apart read what the other writes.
+    pub keys: Vec<Name>,
+    /// Values of the service's `config`, in seconds. Together they are the longest time for which something
+    /// that was encrypted is in use; two rotations are at least so far apart.
+    pub lifetime: Vec<String>,
 }
 
 /// A rendered file.

@@ -24,6 +24,7 @@ pub mod plural;
 pub mod problem;
 pub mod resilience;
 pub mod resolve;
+pub mod rotation;
 pub mod schema;
 pub mod secret;
 pub mod settings;

@@ -25,22 +25,26 @@ pub fn full_name(service: &str, secret: &str) -> String {
 
 /// Secret values by name (`<service>.<secret>`). `Debug` shows the names alone.
 #[derive(Clone, Debug, Default)]
-pub struct Secrets(BTreeMap<String, SecretString>);
+pub struct Secrets {
+    values: BTreeMap<String, SecretString>,
+    /// Values that were in use a moment ago, and may still be seen.
+    retired: Vec<SecretString>,
+}
 
 impl Secrets {
     /// Adds or replaces a secret.
     pub fn insert(&mut self, name: impl Into<String>, value: SecretString) {
-        self.0.insert(name.into(), value);
+        self.values.insert(name.into(), value);
     }
 
     /// A secret's value, if it is known.
     pub fn get(&self, name: &str) -> Option<&SecretString> {
-        self.0.get(name)
+        self.values.get(name)
     }
 
     /// A secret's text, empty if it is not known. For rendering and for logging in.
     pub fn expose(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", |secret| secret.expose_secret())
+        self.values.get(name).map_or("", |secret| secret.expose_secret())
     }
 
     /// The text of a service's secret, empty if it is not known.
@@ -50,7 +54,17 @@ impl Secrets {
 
     /// The names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.values.keys().map(String::as_str)
+    }
+
+    /// Remembers a value that has no name any more, so that it is hidden like the others.
+    pub fn retire(&mut self, value: SecretString) {
+        self.retired.push(value);
+    }
+
+    /// Every text that nobody may see.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.values.values().chain(&self.retired).map(|secret| secret.expose_secret())
     }
 }
 
@@ -62,7 +76,8 @@ mod tests {
     fn debug_shows_no_value() {
         let mut secrets = Secrets::default();
         secrets.insert("keystone.admin", SecretString::from("hunter2"));
+        secrets.retire(SecretString::from("hunter1"));
         let shown = format!("{secrets:?}");
-        assert!(shown.contains("keystone.admin") && !shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("keystone.admin") && !shown.contains("hunter"), "{shown}");
     }
 }

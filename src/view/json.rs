@@ -7,7 +7,9 @@ use crate::error::Error;
 use crate::model::demo;
 use crate::model::doctor::{Finding, Level};
 use crate::model::log::Line;
+use crate::model::name::Name;
 use crate::model::plan::Plan;
+use crate::model::rotation::{Account, Rotation};
 use crate::model::status::Status;
 use crate::model::summary::Summary;
 use crate::model::verify;
@@ -77,6 +79,31 @@ pub fn summary(summary: &Summary) -> Value {
         "notes": summary.notes,
     });
     document("summary", body)
+}
+
+/// The secrets of a cloud, without their values.
+pub fn secrets(cloud: &Name, accounts: &[Account]) -> Value {
+    let secrets: Vec<Value> = accounts
+        .iter()
+        .map(|account| {
+            let (ring, due, reason) = match &account.rotation {
+                Rotation::Ring { name, due } => (Some(name), *due, None),
+                Rotation::Never(reason) => (None, None, Some(reason)),
+            };
+            json!({
+                "name": account.name,
+                "kind": account.kind,
+                "service": account.service,
+                "stored": account.stored,
+                "changed": account.changed.map(|time| time.to_string()),
+                "rotatable": ring.is_some(),
+                "ring": ring,
+                "not_before": due.map(|time| time.to_string()),
+                "reason": reason,
+            })
+        })
+        .collect();
+    document("secrets", json!({ "cloud": cloud, "secrets": secrets }))
 }
 
 /// What the demo has made or removed.
@@ -168,6 +195,43 @@ mod tests {
           ],
           "notes": [],
           "obstacles": []
+        }
+        "#);
+    }
+
+    #[test]
+    fn a_secret_has_all_but_its_value() {
+        let accounts = crate::view::terminal::secrets::tests::some();
+        let some: Vec<_> = accounts.into_iter().filter(|one| ["db.root", "id.key-0"].contains(&&*one.name)).collect();
+        insta::assert_snapshot!(format!("{:#}", secrets(&Name::fixed("lab"), &some)), @r#"
+        {
+          "version": 1,
+          "kind": "secrets",
+          "cloud": "lab",
+          "secrets": [
+            {
+              "name": "db.root",
+              "kind": "password",
+              "service": "db",
+              "stored": true,
+              "changed": null,
+              "rotatable": false,
+              "ring": null,
+              "not_before": null,
+              "reason": "it would have to change at the same time where it is asked for"
+            },
+            {
+              "name": "id.key-0",
+              "kind": "fernet_key",
+              "service": "id",
+              "stored": true,
+              "changed": "2026-11-20T10:00:00Z",
+              "rotatable": true,
+              "ring": "id.keys",
+              "not_before": "2026-11-22T11:00:00Z",
+              "reason": null
+            }
+          ]
         }
         "#);
     }

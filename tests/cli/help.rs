@@ -3,7 +3,7 @@
 use super::environment::Environment;
 
 /// The verbs, as the help lists them; `man` is there and not listed.
-const VERBS: [&str; 19] = [
+const VERBS: [&str; 20] = [
     "up",
     "build",
     "run",
@@ -19,6 +19,7 @@ const VERBS: [&str; 19] = [
     "exec",
     "demo",
     "verify",
+    "secrets",
     "config",
     "new",
     "completions",

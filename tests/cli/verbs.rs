@@ -32,6 +32,66 @@ fn without_an_engine_every_verb_says_so() {
     assert!(!environment.path().join("state").exists(), "nothing may be touched");
 }
 
+/// A catalog with keys that take turns, and what goes with it.
+fn with_keys() -> Environment {
+    let environment = Environment::new();
+    std::fs::create_dir_all(environment.path().join("dockerfiles/small")).unwrap();
+    std::fs::write(environment.path().join("dockerfiles/small/Dockerfile.tera"), "FROM {{ parent }}\n").unwrap();
+    let catalog = "
+images: {small: {}}
+services:
+  id:
+    image: small
+    secrets: {key-0: fernet_key, key-1: fernet_key, key-2: fernet_key, other: fernet_key, word: password}
+    rings: {keys: {keys: [key-0, key-1, key-2], lifetime: [expiration]}}
+    config: {expiration: 3600}
+profiles: {standard: [id]}
+";
+    std::fs::write(environment.path().join("services.yaml"), catalog).unwrap();
+    environment
+}
+
+#[test]
+fn secrets_are_listed_without_their_values_and_without_an_engine() {
+    let environment = with_keys();
+    let ran = environment.octo(&["secrets", "list"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    insta::assert_snapshot!(ran.stdout, @r"
+    NAME      KIND        SERVICE  CHANGED       ROTATION
+    id.key-0  fernet_key  id       not made yet  id.keys
+    id.key-1  fernet_key  id       not made yet  id.keys
+    id.key-2  fernet_key  id       not made yet  id.keys
+    id.other  fernet_key  id       not made yet  no: what it has encrypted would have to be encrypted anew
+    id.word   password    id       not made yet  no: it would have to change at the same time where it is asked for
+    ");
+    assert!(!environment.path().join("state").exists(), "nothing may be touched");
+
+    std::fs::create_dir(environment.path().join("state")).unwrap();
+    std::fs::write(environment.path().join("state/secrets.json"), r#"{"id.word": "hunter2"}"#).unwrap();
+    let ran = environment.octo(&["secrets", "list", "--format", "json"]);
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!((&document["version"], &document["kind"]), (&Value::from(1), &Value::from("secrets")));
+    let secrets = document["secrets"].as_array().unwrap();
+    let stored: Vec<&Value> = secrets.iter().filter(|secret| secret["stored"] == true).collect();
+    assert!(stored.len() == 1 && stored[0]["name"] == "id.word" && stored[0]["changed"].is_null(), "{document}");
+    assert!(!ran.stdout.contains("hunter2"));
+}
+
+#[test]
+fn what_cannot_be_rotated_is_told_before_an_engine_is_asked() {
+    let ran = with_keys().octo(&["secrets", "rotate", "id.kays"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+    insta::assert_snapshot!(ran.stderr, @r"
+    error: there is nothing called id.kays that could be rotated
+    hint: did you mean id.keys?
+    ");
+    let ran = Environment::new().octo(&["secrets", "rotate"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    let ran = with_keys().octo(&["secrets", "rotate", "id.keys"]);
+    assert_eq!(ran.code, 4);
+    assert!(ran.stderr.contains("cannot reach the Docker Engine"), "{}", ran.stderr);
+}
+
 #[test]
 fn an_error_is_the_one_document() {
     let ran = Environment::new().octo(&["up", "--format", "json"]);

@@ -152,3 +152,15 @@ fn control_nodes_hold_the_vips_in_turn() {
     assert!(first.contains("unicast_peer {\n    10.203.2.1\n  }"), "{first}");
     assert_eq!((line_of(&first, "priority"), line_of(&keep("ctl2"), "priority")), ("priority 199", "priority 198"));
 }
+
+/// Keystone encrypts with the key of the highest number, and uses number 0 next.
+#[test]
+fn the_rings_keys_are_numbered_as_they_take_their_turns() {
+    let files = rendered(ONE, "local");
+    for number in 0..3 {
+        let key = file(&files, "lab-keystone-api", &format!("/etc/keystone-fernet-keys/{number}"));
+        assert_eq!(key, format!("<keystone.fernet-key-{number}>\n"));
+    }
+    let options = file(&files, "lab-keystone-api", "/etc/keystone/keystone.conf");
+    assert!(options.contains("\nexpiration = 3600\nallow_expired_window = 172800\n"), "{options}");
+}

@@ -1,4 +1,4 @@
-//! A change of a pair under load: it goes from node to node, no request fails, no acknowledged write is
+//! A change of a pair under load, and a rotation of its keys: it goes from node to node, no request fails, no acknowledged write is
 //! lost, and an octo that is killed in its middle is followed by one that completes it.
 
 use std::collections::BTreeMap;
@@ -78,6 +78,9 @@ pub fn changes_cost_no_request(pair: &Pair) {
         }
         pair.octo(&["up"]).succeeds();
     }
+    load.mark("rotation");
+    // What is too early for tokens of long ago is not for those of this test.
+    pair.octo(&["secrets", "rotate", "--yes"]).succeeds();
     let (log, text) = load.finish();
     let failed: Vec<&str> = text.lines().filter(|line| line.contains("\"ok\": false")).collect();
     let all = log.requests.len();

@@ -67,9 +67,15 @@ fn secrets_are_seen_nowhere() {
     each_file(&lab.logs(), &mut |path| {
         assert_clean(&path.display().to_string(), &String::from_utf8_lossy(&std::fs::read(path).unwrap()), &secrets);
     });
-    for arguments in
-        [&["--format", "json", "plan"][..], &["status"], &["config", "show"], &["logs"], &["-v", "up"], &["doctor"]]
-    {
+    for arguments in [
+        &["--format", "json", "plan"][..],
+        &["status"],
+        &["config", "show"],
+        &["secrets", "list"],
+        &["logs"],
+        &["-v", "up"],
+        &["doctor"],
+    ] {
         assert_clean(&format!("octo {arguments:?}"), &lab.run(arguments).all(), &secrets);
     }
 }

@@ -29,10 +29,15 @@ pub async fn run(goal: Goal, context: &Context) -> Result<u8, Error> {
     let engine = wiring::engine(context).await?;
     let _lock = state.lock(goal.verb())?;
     let result = reach(&goal, context, loaded, &engine, &state).await;
+    tell(goal.verb(), result, context, &state)
+}
+
+/// Says what a verb has done, to people and in the audit log.
+pub fn tell(verb: &str, result: Result<Summary, Error>, context: &Context, state: &State) -> Result<u8, Error> {
     let outcome = result.as_ref().map_or_else(|error| error.kind.as_str(), |_| "done");
     // The directory is gone after `rm --volumes`, and a line in a log is not worth a failure.
     if state.exists() {
-        let _ = state.audit(goal.verb(), outcome);
+        let _ = state.audit(verb, outcome);
     }
     let summary = result?;
     if context.output.is_json() {
@@ -58,12 +63,20 @@ async fn reach(
         let world = wiring::world(&cloud, engine)?;
         Ok((cloud, world))
     };
-    let (cloud, world) = tokio::select! {
-        prepared = prepared => prepared?,
-        () = context.cancel.cancelled() => return Err(Error::new(ErrorKind::Cancelled, "stopped before anything was changed")),
-    };
+    let (cloud, world) = unless_stopped(prepared, context).await?;
     known(goal, &cloud.desired)?;
     undertake(goal, context, &cloud, world, engine, state).await
+}
+
+/// Looks and prepares, as long as nobody wants octo to stop.
+pub async fn unless_stopped<T>(
+    prepared: impl Future<Output = Result<T, Error>>,
+    context: &Context,
+) -> Result<T, Error> {
+    tokio::select! {
+        prepared = prepared => prepared,
+        () = context.cancel.cancelled() => Err(Error::new(ErrorKind::Cancelled, "stopped before anything was changed")),
+    }
 }
 
 /// Reaches a goal of a cloud that is assembled already. Whoever calls holds the deploy lock.

@@ -14,11 +14,13 @@ pub mod new;
 pub mod openrc;
 pub mod plan;
 pub mod preflight;
+pub mod secrets;
 pub mod select;
 pub mod status;
 pub mod verify;
 
 use super::context::Context;
+use crate::cli::secrets::SecretsVerb;
 use crate::cli::{NoArgs, Verb};
 use crate::error::{Error, ErrorKind};
 use crate::model::planner::{Goal, Scope};
@@ -52,6 +54,8 @@ pub async fn run(verb: Verb, context: &Context) -> Result<u8, Error> {
         // Both tidy up after themselves when they are stopped.
         Verb::Demo(args) => demo::run(args, context).await,
         Verb::Verify(NoArgs {}) => verify::run(context).await,
+        Verb::Secrets(SecretsVerb::List(NoArgs {})) => secrets::list(context),
+        Verb::Secrets(SecretsVerb::Rotate(args)) => secrets::rotate(&args, context).await,
         Verb::Config(verb) => config::run(&verb, context),
         Verb::New(args) => new::run(&args, context),
         Verb::Completions(args) => completions::run(args, context),

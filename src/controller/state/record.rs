@@ -1,6 +1,6 @@
 //! Records: what octo has to remember because nobody else can be asked.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
 use std::sync::PoisonError;
@@ -13,10 +13,13 @@ use super::{State, failed};
 use crate::error::Error;
 use crate::model::base::BaseChoice;
 use crate::model::fingerprint;
+use crate::model::rotation::Change;
+use crate::model::secret::Secrets;
 
 const BASE: &str = "base.json";
 const LOADED: &str = "loaded.json";
 const PROVEN: &str = "proven.json";
+const CHANGES: &str = "changes.json";
 const TOKEN: &str = "token.json";
 const AUDIT: &str = "audit.log";
 
@@ -33,6 +36,13 @@ struct Proof {
     id: String,
     salt: String,
     digest: String,
+}
+
+/// Since when a secret has a value, by the salted digest of that.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Recorded {
+    at: String,
+    everywhere: bool,
 }
 
 /// A token of the identity service.
@@ -88,6 +98,33 @@ impl State {
         let proof = Proof { id: id.to_owned(), digest: salted(&salt, password), salt };
         self.change(PROVEN, |records: &mut BTreeMap<String, Proof>| {
             records.insert(user.to_owned(), proof);
+        })
+    }
+
+    /// Since when a secret has a value, if that is known.
+    pub(super) fn changes(&self) -> impl Fn(&str, &str) -> Option<Change> {
+        let records: BTreeMap<String, Recorded> = self.read_json(CHANGES).ok().flatten().unwrap_or_default();
+        move |name: &str, value: &str| {
+            let Recorded { at, everywhere } = records.get(&salted(name, value))?;
+            Some(Change { at: at.parse().ok()?, everywhere: *everywhere })
+        }
+    }
+
+    /// Records that secrets get these values now. The values that are stored keep their times; those of
+    /// others are forgotten.
+    pub(super) fn record_changes<'a>(
+        &self,
+        stored: &Secrets,
+        values: impl Iterator<Item = (&'a str, &'a str)>,
+        everywhere: bool,
+    ) -> Result<(), Error> {
+        let kept: BTreeSet<String> = stored.names().map(|name| salted(name, stored.expose(name))).collect();
+        let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        self.change(CHANGES, |records: &mut BTreeMap<String, Recorded>| {
+            records.retain(|value, _| kept.contains(value));
+            for (name, value) in values {
+                records.insert(salted(name, value), Recorded { at: at.clone(), everywhere });
+            }
         })
     }
 

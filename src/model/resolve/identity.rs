@@ -1,12 +1,11 @@
-//! What the identity service should hold, and which secrets there are.
+//! What the identity service should hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::Resolver;
-use crate::model::catalog::{Part, SecretKind};
+use crate::model::catalog::Part;
 use crate::model::desired::DesiredNetwork;
 use crate::model::identity::{IdentityObject, SERVICE_PROJECT};
-use crate::model::secret;
 
 impl Resolver<'_> {
     pub(super) fn identity(&self, network: &DesiredNetwork) -> BTreeSet<IdentityObject> {
@@ -47,33 +46,5 @@ impl Resolver<'_> {
 
     pub(super) fn external_host(&self, network: &DesiredNetwork) -> String {
         self.settings.network.external_name.clone().unwrap_or_else(|| network.external_vip.to_string())
-    }
-
-    pub(super) fn secrets(&self) -> BTreeMap<String, SecretKind> {
-        let mut secrets = BTreeMap::new();
-        for (name, service) in &self.services {
-            let mut add = |own: &str, kind| {
-                secrets.insert(secret::full_name(name.as_str(), own), kind);
-            };
-            for (own, kind) in &service.secrets {
-                add(own.as_str(), *kind);
-            }
-            if !service.databases.is_empty() {
-                add(secret::DATABASE, SecretKind::Password);
-            }
-            if service.message_bus {
-                add(secret::MESSAGE_BUS, SecretKind::Password);
-            }
-            if service.identity.as_ref().is_some_and(|identity| identity.user.is_some()) {
-                add(secret::IDENTITY, SecretKind::Password);
-            }
-            match service.provides {
-                Some(Part::Database) => add(secret::DATABASE_ROOT, SecretKind::Password),
-                Some(Part::MessageBus) => add(secret::MESSAGE_BUS_ADMIN, SecretKind::Password),
-                Some(Part::Identity) => add(secret::ADMINISTRATOR, SecretKind::Password),
-                _ => {}
-            }
-        }
-        secrets
     }
 }

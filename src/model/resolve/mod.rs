@@ -5,6 +5,9 @@ mod access;
 mod identity;
 mod network;
 mod process;
+mod secrets;
+
+pub use secrets::{rings, secrets};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,6 +52,11 @@ pub fn enabled(settings: &Settings, catalog: &Catalog) -> BTreeSet<Name> {
         containers.is_none_or(|containers| containers.is_empty() || containers.values().any(here))
     });
     enabled
+}
+
+/// The same with what they are.
+fn services<'a>(settings: &Settings, catalog: &'a Catalog) -> BTreeMap<&'a Name, &'a Service> {
+    enabled(settings, catalog).iter().filter_map(|name| catalog.services.get_key_value(name)).collect()
 }
 
 /// The images of some services and that of instances, with their parents and with those that help
@@ -99,8 +107,7 @@ pub fn bytes(size: &str) -> Option<u64> {
 
 /// Makes the desired state of a cloud, as it is seen from where octo is.
 pub fn resolve(settings: &Settings, catalog: &Catalog, images: &ResolvedImages, site: &Site) -> Desired {
-    let services: BTreeMap<&Name, &Service> =
-        enabled(settings, catalog).iter().filter_map(|name| catalog.services.get_key_value(name)).collect();
+    let services = services(settings, catalog);
     let topology = Topology::of(settings);
     let nodes = network::nodes(settings, site);
     Resolver { settings, catalog, images, services, topology, nodes, site }.desired()
@@ -133,7 +140,7 @@ impl<'a> Resolver<'a> {
             databases: BTreeMap::new(),
             message_users: BTreeSet::new(),
             identity: self.identity(&network),
-            secrets: self.secrets(),
+            secrets: secrets(self.settings, self.catalog),
             services: self.desired_services(),
             access: self.access(&addresses, &network),
             log_directory: self.settings.logging.directory.clone(),

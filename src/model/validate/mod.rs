@@ -17,6 +17,7 @@ mod ports;
 mod process;
 mod processes;
 mod release;
+mod rings;
 mod services;
 mod sharing;
 
@@ -60,6 +61,8 @@ const CATALOG_RULES: &[Rule] = &[
     services::profiles,
     sharing::secrets,
     sharing::volumes,
+    rings::keys,
+    rings::lifetimes,
     jobs::references,
     jobs::cycles,
     jobs::phases,

@@ -7,6 +7,7 @@ pub mod error;
 pub mod log;
 pub mod plan;
 pub mod progress;
+pub mod secrets;
 pub mod status;
 pub mod style;
 pub mod summary;
