@@ -1,5 +1,7 @@
 //! The command line as types. The doc comments are the help; nothing is read or decided here.
 
+mod change;
+mod node;
 pub mod secrets;
 
 use std::path::PathBuf;
@@ -10,6 +12,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use crate::model::demo::KEY_FILE;
 use crate::model::name::{Name, NameError};
 use secrets::SecretsVerb;
+
+pub use change::{BuildArgs, Place, PlanArgs, PlannedVerb, RmArgs, Services, StartArgs, StopArgs};
+pub use node::{NodeRemoveArgs, NodeVerb, OneNode};
 
 /// Build, run and keep alive a real OpenStack control plane in containers.
 ///
@@ -62,7 +67,7 @@ pub struct Global {
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
-    /// Agree to what destroys data, without being asked
+    /// Agree to what destroys data or takes from users what works now, without being asked
     #[arg(long, global = true)]
     pub yes: bool,
 }
@@ -93,19 +98,26 @@ pub enum Color {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Verb {
     /// Build images, run everything, initialise: the whole way to a working cloud
+    ///
+    /// What was taken out of the load by hand or by `octo node drain` gets its share again.
     Up(NoArgs),
     /// Build the images that are missing or whose recipe has changed
     Build(BuildArgs),
     /// Bring up networks, volumes, secrets, files and containers, in the order of their needs
+    ///
+    /// What was taken out of the load by hand or by `octo node drain` gets its share again.
     Run(Services),
     /// Make databases, users, schemas and endpoints, and start what waits for them
     Init(NoArgs),
     /// Stop containers gracefully, in reverse order; data stays
     Stop(StopArgs),
-    /// Start what was stopped, in order
+    /// Start what was stopped, in order, and give load back to what was taken out of it
     Start(StartArgs),
     /// Remove all that octo made of the cloud; its data stays unless --volumes is given
     Rm(RmArgs),
+    /// Look at the nodes of a cloud, and take one out of its work or out of the cloud
+    #[command(subcommand)]
+    Node(NodeVerb),
     /// Show what a verb would do, and why
     Plan(PlanArgs),
     /// Show how each container is, what is wrong first
@@ -140,110 +152,6 @@ pub enum Verb {
 /// Nothing beyond the global options.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub struct NoArgs {}
-
-/// A selection of services.
-#[derive(Clone, Debug, Default, Args)]
-pub struct Services {
-    /// The services, with what they need; all without it
-    #[arg(value_name = "SERVICE")]
-    pub services: Vec<Name>,
-}
-
-/// `octo stop`.
-#[derive(Clone, Debug, Default, Args)]
-pub struct StopArgs {
-    /// The services, and nothing else; all without it
-    #[arg(value_name = "SERVICE")]
-    pub services: Vec<Name>,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the verb")]
-    pub place: Place,
-}
-
-/// `octo start`.
-#[derive(Clone, Debug, Default, Args)]
-pub struct StartArgs {
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the verb")]
-    pub services: Services,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the verb")]
-    pub place: Place,
-}
-
-/// Where a verb works.
-#[derive(Clone, Debug, Default, Args)]
-pub struct Place {
-    /// On this node alone
-    #[arg(long, value_name = "NODE")]
-    pub node: Option<Name>,
-}
-
-/// `octo build`.
-#[derive(Clone, Debug, Default, Args)]
-pub struct BuildArgs {
-    /// The services whose images are built; all without it
-    #[arg(value_name = "SERVICE")]
-    pub services: Vec<Name>,
-
-    /// Only render and check every recipe; build nothing
-    #[arg(long)]
-    pub check: bool,
-}
-
-/// `octo rm`.
-#[derive(Clone, Copy, Debug, Default, Args)]
-pub struct RmArgs {
-    /// Remove volumes, secrets and logs too: all data of the cloud
-    #[arg(long)]
-    pub volumes: bool,
-}
-
-/// `octo plan`.
-#[derive(Clone, Debug, Default, Args)]
-pub struct PlanArgs {
-    /// The verb that is planned
-    #[arg(value_name = "VERB", default_value = "up")]
-    pub goal: PlannedVerb,
-
-    /// The services, where the verb takes some
-    #[arg(value_name = "SERVICE")]
-    pub services: Vec<Name>,
-
-    /// Plan `rm --volumes`
-    #[arg(long)]
-    pub volumes: bool,
-
-    #[command(flatten)]
-    #[expect(missing_docs, reason = "clap would take it for the help of the verb")]
-    pub place: Place,
-
-    /// End with exit code 5 if anything is to be done
-    #[arg(long)]
-    pub check: bool,
-}
-
-/// A verb that has a plan.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum PlannedVerb {
-    /// Build images
-    Build,
-    /// Bring up
-    Run,
-    /// Initialise
-    Init,
-    /// All three
-    #[default]
-    Up,
-    /// Stop
-    Stop,
-    /// Start
-    Start,
-    /// Remove
-    Rm,
-}
 
 /// `octo status`.
 #[derive(Clone, Copy, Debug, Default, Args)]
@@ -437,6 +345,18 @@ mod tests {
         assert_eq!(cli.global.services_file.as_deref(), Some(std::path::Path::new("x.yaml")));
         let Verb::Run(run) = cli.verb else { panic!("not run") };
         assert_eq!(run.services.len(), 1);
+    }
+
+    #[test]
+    fn a_node_is_removed_with_its_data_only_if_told() {
+        let cli = Cli::parse_from(["octo", "node", "remove", "ctl2", "--volumes", "--yes"]);
+        assert!(cli.global.yes);
+        let Verb::Node(NodeVerb::Remove(remove)) = cli.verb else { panic!("not node remove") };
+        assert_eq!((remove.node.as_str(), remove.volumes), ("ctl2", true));
+        let cli = Cli::parse_from(["octo", "rm", "--node", "ctl2"]);
+        let Verb::Rm(rm) = cli.verb else { panic!("not rm") };
+        assert_eq!((rm.place.node.as_ref().map(Name::as_str), rm.volumes), (Some("ctl2"), false));
+        assert!(Cli::try_parse_from(["octo", "node", "drain"]).is_err(), "which one?");
     }
 
     #[test]

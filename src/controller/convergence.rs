@@ -324,7 +324,7 @@ proptest! {
     ) {
         let desired = some_cloud(several);
         let world = damaged(&desired, &damages)?;
-        let goal = Goal::Remove { volumes: true };
+        let goal = Goal::Remove { node: None, volumes: true };
         for cut in cuts {
             prefix(&world, &desired, &goal, cut);
         }
@@ -345,7 +345,7 @@ proptest! {
     ) {
         let desired = some_cloud(several);
         let world = damaged(&desired, &damages)?;
-        let goal = Goal::Remove { volumes: false };
+        let goal = Goal::Remove { node: None, volumes: false };
         for cut in cuts {
             prefix(&world, &desired, &goal, cut);
         }
@@ -356,6 +356,38 @@ proptest! {
         // Where somebody has taken containers and files away, nothing says that there was a cloud.
         let blind = |damage: &Damage| matches!(damage, Damage::RemoveImage(_) | Damage::ForgetFiles(_));
         prop_assert!(damages.iter().any(blind) || left.traces.is_empty(), "{:?}", left.traces);
+        converge(&world, &desired, &Goal::Up)?;
+        everything_runs(&world, &desired)?;
+    }
+
+    #[test]
+    fn a_node_that_was_removed_is_made_whole_again(
+        volumes in any::<bool>(),
+        damages in proptest::collection::vec(damage(), 0..4),
+        which in any::<Index>(),
+        cuts in proptest::collection::vec(any::<Index>(), 0..3),
+    ) {
+        let desired = pair();
+        let world = damaged(&desired, &damages)?;
+        let node = pick(desired.nodes.keys().cloned(), which).unwrap();
+        let elsewhere = |world: &World| {
+            let mut containers = world.state().seen.containers;
+            containers.retain(|name, _| *desired.node_of(name) != node);
+            containers
+        };
+        let others = elsewhere(&world);
+        let goal = Goal::Remove { node: Some(node.clone()), volumes };
+        for cut in cuts {
+            prefix(&world, &desired, &goal, cut);
+        }
+        converge(&world, &desired, &goal)?;
+        prop_assert_eq!(elsewhere(&world), others);
+        let left = world.state().seen;
+        let here = |name: &String| *desired.node_of(name) == node;
+        prop_assert!(!left.containers.keys().chain(left.job_containers.keys()).any(here));
+        prop_assert!(!left.networks.keys().chain(left.files.keys()).any(here));
+        prop_assert!(!volumes || !left.volumes.iter().any(here));
+        prop_assert!(!left.secrets.is_empty());
         converge(&world, &desired, &Goal::Up)?;
         everything_runs(&world, &desired)?;
     }

@@ -98,6 +98,7 @@ impl World {
         // They forget it when they end, and what does not run tells nothing.
         if !self.balanced(&state) {
             seen.drained.clear();
+            seen.partly_drained.clear();
         }
         seen.job_containers.retain(|name, _| self.in_reach(&state.seen, name));
         seen.networks.retain(|name, _| self.in_reach(&state.seen, name));
@@ -205,10 +206,12 @@ impl World {
                 let others = frontends.filter(|other| other.name != *container && state.seen.works(&other.name));
                 require(others.count() > 0, "another server")?;
                 state.seen.drained.insert(container.clone());
+                state.seen.partly_drained.remove(container);
             }
             Operation::RestoreServer { container } => {
                 require(state.seen.works(container), "a server that works")?;
                 state.seen.drained.remove(container);
+                state.seen.partly_drained.remove(container);
             }
             Operation::StopContainer { container } => {
                 let found = state.seen.containers.get_mut(container).ok_or("no such container")?;
@@ -267,6 +270,10 @@ impl World {
             }
             Operation::RemoveFiles { owner } => {
                 state.seen.files.remove(owner);
+            }
+            Operation::RemoveLogs { node } => {
+                let here = |name: &String| self.desired.node_of(name) == node;
+                require(!state.seen.containers.keys().any(here), "containers gone")?;
             }
             Operation::RemoveState => {
                 state.seen.secrets.clear();

@@ -59,11 +59,11 @@ impl Adapters {
         try_join_all(asked).await.map(drop)
     }
 
-    /// The servers that some load balancer has out of its load. One that does not answer tells nothing:
-    /// its own health says that something is wrong.
-    pub(super) async fn drained(&self, runs: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    /// The servers that some load balancer has out of its load, and those of them that another has not.
+    /// One that does not answer tells nothing: its own health says that something is wrong.
+    pub(super) async fn drained(&self, runs: impl Fn(&str) -> bool) -> (BTreeSet<String>, BTreeSet<String>) {
         if self.cloud.desired.topology == Topology::Single {
-            return BTreeSet::new();
+            return (BTreeSet::new(), BTreeSet::new());
         }
         let asked = self.cloud.desired.load_balancers().filter(|(name, ..)| runs(name)).map(|(name, _, drain)| {
             async move {
@@ -73,7 +73,11 @@ impl Adapters {
             }
             .boxed()
         });
-        join_all(asked).await.into_iter().flatten().flatten().collect()
+        let told: Vec<BTreeSet<String>> = join_all(asked).await.into_iter().flatten().collect();
+        let drained: BTreeSet<String> = told.iter().flatten().cloned().collect();
+        let by_all = |server: &String| told.iter().all(|servers| servers.contains(server));
+        let partly = drained.iter().filter(|server| !by_all(server)).cloned().collect();
+        (drained, partly)
     }
 
     /// The load balancers that run, on nodes that answer.

@@ -50,7 +50,8 @@ impl Observe for Adapters {
         // Asked last: what runs in the inventory was connected before.
         let ports = self.host.ports(&desired.network.bridge).await?;
         let drained = self.drained(|name| runs(&inventory, name));
-        let (health, contents, drained) = join3(self.health(&inventory), self.contents(&inventory), drained).await;
+        let (health, contents, (drained, partly_drained)) =
+            join3(self.health(&inventory), self.contents(&inventory), drained).await;
         let (database, message_bus, identity) = contents;
         let mut observed = Observed {
             images: self.images(&inventory),
@@ -63,6 +64,7 @@ impl Observe for Adapters {
             taken_ports: self.taken_ports(&inventory),
             rivals: self.rivals(&inventory),
             drained,
+            partly_drained,
             occupied,
             database,
             message_bus,

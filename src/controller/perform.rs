@@ -77,6 +77,7 @@ impl Adapters {
             Operation::RemoveBridge { bridge } => self.host.remove_bridge(bridge).await,
             Operation::RemoveVolume { volume } => self.engine_of(volume)?.remove_volume(volume).await,
             Operation::RemoveFiles { owner } => self.files_at(owner)?.remove_files(owner).await,
+            Operation::RemoveLogs { node } => self.remove_logs(node).await,
             Operation::RemoveState => self.remove_state().await,
             Operation::CreateDatabase { .. }
             | Operation::DropDatabase { .. }
@@ -187,6 +188,16 @@ impl Adapters {
     }
 
     async fn remove_state(&self) -> Result<(), Error> {
+        for node in self.peers.keys() {
+            self.remove_logs(node).await?;
+        }
+        self.remove_logs(&self.cloud.desired.node).await?;
+        self.files.remove().await
+    }
+
+    /// Removes the logs of a node, and the directory of files of one that octo does not run on: here
+    /// it has the secrets.
+    async fn remove_logs(&self, node: &Name) -> Result<(), Error> {
         let cloud = &self.cloud;
         // By exact names of the whole catalog: the next cloud's name may begin with this one's, and
         // services that are no longer enabled have left logs too.
@@ -198,18 +209,16 @@ impl Adapters {
                 let parts = wanted.containers.keys().chain(wanted.jobs.keys());
                 parts.map(move |part| format!("{}-{service}-{part}", cloud.desired.cloud))
             })
+            // Those of jobs have no node in their names.
+            .flat_map(|name| [name_on(&name, node, cloud.desired.topology), name])
             .collect();
         let directory = Path::new(&cloud.desired.log_directory);
-        for (node, peer) in &self.peers {
-            let there = names.iter().map(|name| name_on(name, node, cloud.desired.topology)).collect();
-            peer.files.remove_log_files(directory, &there).await?;
-            peer.files.remove().await?;
+        if *node == cloud.desired.node {
+            return self.files.remove_log_files(directory, &names).await;
         }
-        let here = names.iter().map(|name| name_on(name, &cloud.desired.node, cloud.desired.topology));
-        // Those of jobs have no node in their names.
-        let here = here.chain(names.iter().cloned()).collect();
-        self.files.remove_log_files(directory, &here).await?;
-        self.files.remove().await
+        let peer = self.peers.get(node).ok_or_else(|| unknown("node", node.as_str()))?;
+        peer.files.remove_log_files(directory, &names).await?;
+        peer.files.remove().await
     }
 
     /// Makes the log directory of a log collector, writable for the image's user.

@@ -1,7 +1,7 @@
 //! The input files as they were read: names, texts and trees, so that a problem found at any later
 //! stage can still be shown where it is.
 
-use super::problem::{FileId, Place};
+use super::problem::{FileId, Place, Step};
 use super::tree::{Node, Span};
 
 /// One input file.
@@ -38,6 +38,14 @@ impl Documents {
     /// The name of a file.
     pub fn name(&self, file: FileId) -> &str {
         self.get(file).map_or("", |document| &document.name)
+    }
+
+    /// The first and the last line of what stands at a path, from 1.
+    pub fn lines(&self, file: FileId, path: &[Step]) -> Option<(usize, usize)> {
+        let document = self.get(file)?;
+        let reach = document.root.at(path)?.reach();
+        let line = |offset: usize| document.text.get(..offset).map(|before: &str| before.matches('\n').count() + 1);
+        Some((line(reach.start)?, line(reach.end)?))
     }
 
     /// The stretch of text that a place means.

@@ -15,6 +15,7 @@ pub mod log;
 pub mod merge;
 pub mod name;
 pub mod node;
+pub mod node_status;
 pub mod observed;
 pub mod operation;
 pub mod path;

@@ -76,6 +76,15 @@ pub fn number_of(place: usize, node: &NodeSettings) -> u8 {
     node.number.unwrap_or_else(|| u8::try_from(place + 1).unwrap_or(u8::MAX))
 }
 
+/// The nodes whose numbers would be others without one of the list, with the numbers that they have.
+pub fn renumbered(nodes: &[NodeSettings], without: usize) -> Vec<(&Name, u8)> {
+    let behind = nodes.iter().enumerate().skip(without + 1);
+    behind
+        .filter(|(place, node)| number_of(*place, node) != number_of(place - 1, node))
+        .map(|(place, node)| (&node.name, number_of(place, node)))
+        .collect()
+}
+
 /// Whether a container or job for some roles belongs on a node. One that names no role is part of
 /// the control plane.
 pub fn belongs(wanted: &[Role], node: &BTreeSet<Role>) -> bool {
@@ -113,6 +122,21 @@ mod tests {
         let name = name_on("pair-db-server", &node, Topology::Several);
         assert_eq!((name.as_str(), node_in(&name)), ("pair-db-server.ctl1", Some("ctl1")));
         assert_eq!((hostname(&name).as_str(), node_in("lab-db-server")), ("pair-db-server-ctl1", None));
+    }
+
+    #[test]
+    fn a_number_that_is_written_stays_when_another_node_goes() {
+        let node = |name, number| NodeSettings {
+            name: Name::fixed(name),
+            address: [192, 0, 2, 1].into(),
+            engine: "unix:///run/docker.sock".to_owned(),
+            roles: vec![Role::Control],
+            number,
+            tls: None,
+        };
+        let nodes = [node("ctl1", None), node("cmp1", None), node("ctl2", None), node("wit", Some(9))];
+        assert_eq!(renumbered(&nodes, 1), [(&Name::fixed("ctl2"), 3)]);
+        assert!(renumbered(&nodes, 2).is_empty() && renumbered(&nodes, 3).is_empty());
     }
 
     #[test]

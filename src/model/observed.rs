@@ -31,6 +31,8 @@ pub struct Observed {
     pub containers: BTreeMap<String, ObservedContainer>,
     /// Among several nodes: the containers that some load balancer has out of its load.
     pub drained: BTreeSet<String>,
+    /// Those of them that another one still gives work.
+    pub partly_drained: BTreeSet<String>,
     /// Jobs' containers of this cloud, by name.
     pub job_containers: BTreeMap<String, JobContainer>,
     /// What the cloud's compute service has made on the node that octo runs on.
@@ -101,6 +103,16 @@ impl Observed {
     pub fn works(&self, container: &str) -> bool {
         let found = self.containers.get(container);
         found.is_some_and(|found| found.state == RunState::Running && found.health == ObservedHealth::Healthy)
+    }
+
+    /// Why a node does not answer, if it does not; `here` is the one that octo runs on.
+    pub fn silence(&self, node: &Name, here: &Name) -> Option<&str> {
+        match self.peers.get(node) {
+            Some(Reached::Answered(_)) => None,
+            Some(Reached::Silent(why)) => Some(why),
+            _ if node == here => None,
+            Some(Reached::Absent) | None => Some("nobody asked it"),
+        }
     }
 }
 

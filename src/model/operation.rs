@@ -175,6 +175,12 @@ pub enum Operation {
         /// The container's or job's full name.
         owner: String,
     },
+    /// Removes the log files of one node, and, where octo does not run, the directory that its rendered
+    /// files were in.
+    RemoveLogs {
+        /// The node.
+        node: Name,
+    },
     /// Removes secrets and all else in the state directory, and the cloud's log files.
     RemoveState,
 }
@@ -204,7 +210,10 @@ impl Operation {
     /// Whether it destroys what cannot be made again, so that somebody has to agree. A database is
     /// only ever dropped before its first filling has succeeded: nothing is in it yet.
     pub fn destroys(&self) -> bool {
-        matches!(self, Self::RemoveVolume { .. } | Self::RemoveInstances { .. } | Self::RemoveState)
+        matches!(
+            self,
+            Self::RemoveVolume { .. } | Self::RemoveInstances { .. } | Self::RemoveLogs { .. } | Self::RemoveState
+        )
     }
 }
 
@@ -247,6 +256,7 @@ impl fmt::Display for Operation {
             Self::RemoveBridge { bridge } => write!(formatter, "remove bridge {bridge}"),
             Self::RemoveVolume { volume } => write!(formatter, "remove volume {volume}"),
             Self::RemoveFiles { owner } => write!(formatter, "remove files of {owner}"),
+            Self::RemoveLogs { node } => write!(formatter, "remove log files of {node}"),
             Self::RemoveState => formatter.write_str("remove secrets, state and log files"),
         }
     }

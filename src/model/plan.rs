@@ -35,6 +35,8 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// What is left out for good, and why: when the rest is done no plan knows of it any more.
     pub left_out: Vec<String>,
+    /// What works for the cloud's users now and would not after it, in words, for somebody to agree to.
+    pub costs: Vec<String>,
     /// Why the plan may not be carried out at all.
     pub obstacles: Vec<Obstacle>,
 }
@@ -114,6 +116,9 @@ impl fmt::Display for Plan {
                 }
             }
             writeln!(formatter)?;
+        }
+        for cost in &self.costs {
+            writeln!(formatter, "cost: {cost}")?;
         }
         for note in self.remarks() {
             writeln!(formatter, "note: {note}")?;

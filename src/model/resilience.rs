@@ -42,8 +42,9 @@ impl Resilience {
         if desired.nodes.len() < 2 {
             return None;
         }
-        let votes = quorums(desired).into_iter().map(|quorum| vote(desired, observed, quorum, None)).collect();
-        let costs = desired.nodes.keys().map(|node| (node.clone(), costs(desired, observed, node))).collect();
+        let votes = quorums(desired).into_iter().map(|quorum| vote(desired, observed, quorum, &|_| false)).collect();
+        let of_node = |node: &Name| costs(desired, observed, &|container| desired.node_of(container) == node);
+        let costs = desired.nodes.keys().map(|node| (node.clone(), of_node(node))).collect();
         Some(Self { votes, costs })
     }
 
@@ -64,27 +65,28 @@ fn quorums(desired: &Desired) -> BTreeSet<&Name> {
     desired.containers.values().filter_map(|container| container.quorum.as_ref()).collect()
 }
 
-/// The votes of a quorum, as they would be without a node.
-fn vote(desired: &Desired, observed: &Observed, quorum: &Name, without: Option<&Name>) -> Vote {
+/// The votes of a quorum, as they would be without some containers.
+fn vote(desired: &Desired, observed: &Observed, quorum: &Name, lost: &dyn Fn(&str) -> bool) -> Vote {
     let members: Vec<_> =
         desired.containers.iter().filter(|(_, container)| container.quorum.as_ref() == Some(quorum)).collect();
-    let there =
-        members.iter().filter(|(name, container)| observed.works(name) && Some(&container.node) != without).count();
+    let there = members.iter().filter(|(name, _)| observed.works(name) && !lost(name)).count();
     Vote { quorum: quorum.clone(), all: members.len(), present: there }
 }
 
-/// What works now and would not without a node.
-fn costs(desired: &Desired, observed: &Observed, node: &Name) -> Vec<String> {
+/// What works now and would not without some containers, in words.
+pub fn costs(desired: &Desired, observed: &Observed, lost: &dyn Fn(&str) -> bool) -> Vec<String> {
     let mut costs = Vec::new();
     for quorum in quorums(desired) {
-        let left = vote(desired, observed, quorum, Some(node));
-        if vote(desired, observed, quorum, None).decides() && !left.decides() {
+        let left = vote(desired, observed, quorum, lost);
+        if vote(desired, observed, quorum, &|_| false).decides() && !left.decides() {
             costs.push(format!("{quorum} would have {} of {} votes", left.present, left.all));
         }
     }
     for (name, frontend) in &desired.frontends {
-        let mut working = frontend.backends.iter().filter(|backend| observed.works(&backend.name)).peekable();
-        if working.peek().is_some() && working.all(|backend| backend.node == *node) {
+        // What is out of the load answers nobody.
+        let answers = |name: &str| observed.works(name) && !observed.drained.contains(name);
+        let mut working = frontend.backends.iter().filter(|backend| answers(&backend.name)).peekable();
+        if working.peek().is_some() && working.all(|backend| lost(&backend.name)) {
             costs.push(format!("nobody else would answer for {name}"));
         }
     }
@@ -127,6 +129,16 @@ mod tests {
             left.in_words(),
             "any one of ctl2, wit may fail; node may not (nobody else would answer for app-api)"
         );
+    }
+
+    #[test]
+    fn what_is_out_of_the_load_answers_for_nobody() {
+        let desired = pair();
+        let mut observed = up(&desired).snapshot();
+        observed.drained.insert("lab-app-api.ctl2".to_owned());
+        let left = Resilience::of(&desired, &observed).unwrap();
+        assert_eq!(left.costs[&Name::fixed("node")], ["nobody else would answer for app-api"]);
+        assert!(left.costs[&Name::fixed("ctl2")].is_empty());
     }
 
     #[test]

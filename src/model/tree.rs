@@ -92,6 +92,26 @@ impl Node {
         }
     }
 
+    /// What stands at a path.
+    pub fn at(&self, path: &[Step]) -> Option<&Self> {
+        path.iter().try_fold(self, |node, step| match (step, &node.content) {
+            (Step::Key(key), _) => node.get(key),
+            (Step::Index(index), Content::Sequence(items)) => items.get(*index),
+            _ => None,
+        })
+    }
+
+    /// From where its first key or value begins to where its last value does.
+    pub fn reach(&self) -> Span {
+        let start = self.first_key().map_or(self.span.start, |key| key.start);
+        let last = match &self.content {
+            Content::Sequence(items) => items.last(),
+            Content::Mapping(entries) => entries.last().map(|entry| &entry.value),
+            _ => None,
+        };
+        start..last.map_or(self.span.start, |last| last.reach().end)
+    }
+
     /// The stretch of text to show for a path. Where the path leaves the document (a key that is
     /// missing), or leads to something of many lines, the key of the nearest parent is shown.
     pub fn locate(&self, path: &[Step], target: Target) -> Span {

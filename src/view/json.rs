@@ -8,6 +8,7 @@ use crate::model::demo;
 use crate::model::doctor::{Finding, Level};
 use crate::model::log::Line;
 use crate::model::name::Name;
+use crate::model::node_status::NodeStatus;
 use crate::model::plan::Plan;
 use crate::model::rotation::{Account, Rotation};
 use crate::model::status::Status;
@@ -43,10 +44,16 @@ pub fn plan(plan: &Plan, verb: &str) -> Value {
         "verb": verb,
         "empty": plan.is_empty(),
         "operations": operations,
+        "costs": plan.costs,
         "notes": plan.remarks().collect::<Vec<_>>(),
         "obstacles": plan.obstacles,
     });
     document("plan", body)
+}
+
+/// The nodes of a cloud.
+pub fn nodes(cloud: &Name, nodes: &[NodeStatus]) -> Value {
+    document("nodes", json!({ "cloud": cloud, "nodes": nodes }))
 }
 
 /// A status.
@@ -176,6 +183,7 @@ mod tests {
     fn a_plan_has_text_and_fields() {
         let mut value = Plan::default();
         value.add(Operation::RemoveVolume { volume: "lab-mariadb-data".to_owned() }, "asked for", []);
+        value.costs.push("without ctl1 database would have 1 of 3 votes".to_owned());
         insta::assert_snapshot!(format!("{:#}", plan(&value, "rm")), @r#"
         {
           "version": 1,
@@ -192,6 +200,9 @@ mod tests {
               "cause": "asked for",
               "after": []
             }
+          ],
+          "costs": [
+            "without ctl1 database would have 1 of 3 votes"
           ],
           "notes": [],
           "obstacles": []

@@ -3,7 +3,7 @@
 use super::environment::Environment;
 
 /// The verbs, as the help lists them; `man` is there and not listed.
-const VERBS: [&str; 20] = [
+const VERBS: [&str; 21] = [
     "up",
     "build",
     "run",
@@ -11,6 +11,7 @@ const VERBS: [&str; 20] = [
     "stop",
     "start",
     "rm",
+    "node",
     "plan",
     "status",
     "logs",
@@ -44,6 +45,19 @@ fn every_verb() {
         let own = ran.stdout.split("\nGlobal options:").next().unwrap_or_default();
         text.push_str(&format!("$ octo {verb} --help\n{}\n", own.trim_end()));
         text.push('\n');
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn every_verb_of_nodes() {
+    let environment = Environment::new();
+    let mut text = String::new();
+    for verb in ["list", "drain", "ready", "add", "remove"] {
+        let ran = environment.octo(&["node", verb, "--help"]);
+        assert_eq!(ran.code, 0, "{verb}: {}", ran.stderr);
+        let own = ran.stdout.split("\nGlobal options:").next().unwrap_or_default();
+        text.push_str(&format!("$ octo node {verb} --help\n{}\n\n", own.trim_end()));
     }
     insta::assert_snapshot!(text);
 }

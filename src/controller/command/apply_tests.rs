@@ -152,6 +152,61 @@ async fn a_gate_opens_by_option_or_answer_and_by_nothing_else() {
     }
 }
 
+/// As [`remove_all`], in a cloud that has a vote less for it.
+fn remove_all_at_a_cost(observed: &Observed) -> Plan {
+    let mut plan = remove_all(observed);
+    if !plan.is_empty() {
+        plan.costs.push("without ctl2 database would have 1 of 3 votes".to_owned());
+    }
+    plan
+}
+
+/// Destroys nothing, and costs something.
+fn make_both_at_a_cost(observed: &Observed) -> Plan {
+    let mut plan = make_both(observed);
+    if !plan.is_empty() {
+        plan.costs.push("without ctl2 nobody else would answer for glance-api".to_owned());
+    }
+    plan
+}
+
+#[tokio::test]
+async fn what_users_lose_is_refused_without_a_terminal_and_named() {
+    let (context, world) = (context("stop --node ctl2", false, None).0, holding(&[]));
+    let error = go(&context, &world, &make_both_at_a_cost, &NoPreflight).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Usage);
+    assert_eq!(error.message, "octo stop takes from users what works now, and there is no terminal to ask at");
+    assert_eq!(error.causes, ["without ctl2 nobody else would answer for glance-api"]);
+    assert_eq!(error.hints, ["octo stop --node ctl2 --yes"]);
+    assert!(world.performed.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_users_lose_is_asked_once_or_agreed_to_by_option() {
+    for (yes, answers, opens) in [(true, None, true), (false, Some("yes\n"), true), (false, Some("no\n"), false)] {
+        let ((context, talk), world) = (context("stop --node ctl2", yes, answers), holding(&[]));
+        let result = go(&context, &world, &make_both_at_a_cost, &NoPreflight).await;
+        assert_eq!(result.is_ok(), opens, "{yes} {answers:?} {result:?}");
+        let talk = talk.text();
+        assert!(talk.contains("nobody else would answer for glance-api"), "{talk}");
+        assert_eq!(talk.matches("take it from them?").count(), usize::from(answers.is_some()), "{talk}");
+        assert!(!talk.contains("destroy"), "{talk}");
+        if let Err(error) = result {
+            assert_eq!(error.message, "nothing was changed: nobody agreed");
+        }
+    }
+}
+
+#[tokio::test]
+async fn data_and_costs_are_one_question() {
+    let ((context, talk), world) = (context("rm --node ctl2 --volumes", false, Some("yes\n")), holding(&["a"]));
+    go(&context, &world, &remove_all_at_a_cost, &NoPreflight).await.unwrap();
+    assert!(talk.text().contains("destroy it for ever, and take the rest from users?"), "{}", talk.text());
+    let (context, world) = (self::context("rm --node ctl2 --volumes", false, None).0, holding(&["a"]));
+    let error = go(&context, &world, &remove_all_at_a_cost, &NoPreflight).await.unwrap_err();
+    assert_eq!(error.causes, ["remove volume a", "without ctl2 database would have 1 of 3 votes"]);
+}
+
 #[tokio::test]
 async fn a_failure_names_the_command_that_continues() {
     let world = Arc::new(World { broken: Some("b"), ..World::default() });

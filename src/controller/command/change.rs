@@ -1,4 +1,4 @@
-//! The verbs that change a cloud: `build`, `run`, `init`, `up`, `stop`, `start`, `rm`.
+//! The verbs that change a cloud: `build`, `run`, `init`, `up`, `stop`, `start`, `rm`, `node drain`…
 
 use std::sync::Arc;
 
@@ -16,19 +16,36 @@ use crate::error::{Error, ErrorKind};
 use crate::model::base::BaseChoice;
 use crate::model::desired::Desired;
 use crate::model::name::Name;
-use crate::model::planner::{Goal, Scope, plan};
+use crate::model::planner::{Goal, plan};
 use crate::model::plural::plural;
 use crate::model::summary::Summary;
 use crate::view::recipe_lint::lint;
 use crate::view::{json, terminal};
 
+/// Refuses a cloud before anything is planned for it.
+pub type Refusal = dyn Fn(&Cloud) -> Result<(), Error> + Send + Sync;
+
 /// Reaches a goal and says what was done.
 pub async fn run(goal: Goal, context: &Context) -> Result<u8, Error> {
     let loaded = wiring::load(context)?;
+    run_loaded(&goal, context, loaded, &|_| Ok(()), Vec::new()).await
+}
+
+/// Reaches a goal of what was loaded already. What `next` says ends the summary.
+pub async fn run_loaded(
+    goal: &Goal,
+    context: &Context,
+    loaded: Loaded,
+    refusal: &Refusal,
+    next: Vec<String>,
+) -> Result<u8, Error> {
     let state = wiring::state(context, &loaded.settings);
     let engine = wiring::engine(context).await?;
     let _lock = state.lock(goal.verb())?;
-    let result = reach(&goal, context, loaded, &engine, &state).await;
+    let result = reach(goal, context, loaded, refusal, &engine, &state).await.map(|mut summary| {
+        summary.notes.extend(next);
+        summary
+    });
     tell(goal.verb(), result, context, &state)
 }
 
@@ -52,6 +69,7 @@ async fn reach(
     goal: &Goal,
     context: &Context,
     loaded: Loaded,
+    refusal: &Refusal,
     engine: &Engine,
     state: &State,
 ) -> Result<Summary, Error> {
@@ -65,6 +83,7 @@ async fn reach(
     };
     let (cloud, world) = unless_stopped(prepared, context).await?;
     known(goal, &cloud.desired)?;
+    refusal(&cloud)?;
     undertake(goal, context, &cloud, world, engine, state).await
 }
 
@@ -96,7 +115,7 @@ pub async fn undertake(
     }
     let on_machine = MachinePreflight { endpoint: wiring::endpoint(context), engine, cloud };
     let preflight: &dyn Preflight = match goal {
-        Goal::Stop(_) | Goal::Remove { .. } => &NoPreflight,
+        Goal::Stop(_) | Goal::Remove { .. } | Goal::Drain { .. } | Goal::Ready { .. } => &NoPreflight,
         _ => &on_machine,
     };
     let undertaking = Undertaking {
@@ -113,22 +132,8 @@ pub async fn undertake(
 
 /// Refuses services and nodes that the cloud does not have.
 pub fn known(goal: &Goal, desired: &Desired) -> Result<(), Error> {
-    select::known(services_of(goal), desired)?;
-    match goal {
-        Goal::Stop(Scope { node: Some(node), .. }) | Goal::Start(Scope { node: Some(node), .. }) => {
-            select::known_node(node, desired)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The services that somebody has chosen for a goal.
-fn services_of(goal: &Goal) -> &[Name] {
-    match goal {
-        Goal::Build { services } | Goal::Run { services } => services,
-        Goal::Stop(scope) | Goal::Start(scope) => &scope.services,
-        Goal::Image { .. } | Goal::Init | Goal::Up | Goal::Remove { .. } => &[],
-    }
+    select::known(goal.services(), desired)?;
+    goal.node().map_or(Ok(()), |node| select::known_node(node, desired))
 }
 
 /// `octo build --check`: a cloud that can be assembled has recipes that render, and these do

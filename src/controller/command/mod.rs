@@ -11,6 +11,7 @@ pub mod instance;
 pub mod logs;
 pub mod man;
 pub mod new;
+pub mod node;
 pub mod openrc;
 pub mod plan;
 pub mod preflight;
@@ -42,7 +43,8 @@ pub async fn run(verb: Verb, context: &Context) -> Result<u8, Error> {
             let scope = Scope { services: args.services.services, node: args.place.node };
             change::run(Goal::Start(scope), context).await
         }
-        Verb::Rm(args) => change::run(Goal::Remove { volumes: args.volumes }, context).await,
+        Verb::Rm(args) => change::run(Goal::Remove { node: args.place.node, volumes: args.volumes }, context).await,
+        Verb::Node(verb) => node::run(verb, context).await,
         Verb::Build(args) if !args.check => change::run(Goal::Build { services: args.services }, context).await,
         Verb::Build(args) => until_cancelled(change::check_images(&args.services, context), context).await,
         Verb::Plan(args) => until_cancelled(plan::run(args, context), context).await,

@@ -39,8 +39,10 @@ fn goal(args: PlanArgs) -> Result<Goal, Error> {
     if args.volumes && args.goal != PlannedVerb::Rm {
         return Err(Error::new(ErrorKind::Usage, "--volumes belongs to rm").hint("octo plan rm --volumes"));
     }
-    if args.place.node.is_some() && !matches!(args.goal, PlannedVerb::Stop | PlannedVerb::Start) {
-        return Err(Error::new(ErrorKind::Usage, "--node belongs to stop and start").hint("octo plan stop --node NODE"));
+    let takes_node = matches!(args.goal, PlannedVerb::Stop | PlannedVerb::Start | PlannedVerb::Rm);
+    if args.place.node.is_some() && !takes_node {
+        let error = Error::new(ErrorKind::Usage, "--node belongs to stop, start and rm");
+        return Err(error.hint("octo plan stop --node NODE"));
     }
     let services = args.services;
     let node = args.place.node;
@@ -51,7 +53,7 @@ fn goal(args: PlanArgs) -> Result<Goal, Error> {
         PlannedVerb::Up => Goal::Up,
         PlannedVerb::Stop => Goal::Stop(Scope { services, node }),
         PlannedVerb::Start => Goal::Start(Scope { services, node }),
-        PlannedVerb::Rm => Goal::Remove { volumes: args.volumes },
+        PlannedVerb::Rm => Goal::Remove { node, volumes: args.volumes },
     })
 }
 
@@ -69,7 +71,7 @@ mod tests {
         assert!(goal(args(PlannedVerb::Run, keystone.clone(), false)).is_ok());
         assert_eq!(goal(args(PlannedVerb::Up, keystone, false)).unwrap_err().kind, ErrorKind::Usage);
         assert_eq!(goal(args(PlannedVerb::Up, Vec::new(), true)).unwrap_err().hints, ["octo plan rm --volumes"]);
-        assert_eq!(goal(args(PlannedVerb::Rm, Vec::new(), true)).unwrap(), Goal::Remove { volumes: true });
+        assert_eq!(goal(args(PlannedVerb::Rm, Vec::new(), true)).unwrap(), Goal::Remove { node: None, volumes: true });
         let on_node = |verb| {
             let place = Place { node: Some(Name::fixed("ctl1")) };
             goal(PlanArgs { place, ..args(verb, Vec::new(), false) })
@@ -77,5 +79,7 @@ mod tests {
         assert_eq!(on_node(PlannedVerb::Up).unwrap_err().kind, ErrorKind::Usage);
         let stop = Scope { services: Vec::new(), node: Some(Name::fixed("ctl1")) };
         assert_eq!(on_node(PlannedVerb::Stop).unwrap(), Goal::Stop(stop));
+        let remove = Goal::Remove { node: Some(Name::fixed("ctl1")), volumes: false };
+        assert_eq!(on_node(PlannedVerb::Rm).unwrap(), remove);
     }
 }

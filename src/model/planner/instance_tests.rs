@@ -35,10 +35,10 @@ fn instances_stop_with_the_cloud_after_the_compute_service() {
 #[test]
 fn instances_are_data() {
     let (desired, _, observed) = with_instances();
-    let kept = plan(&Goal::Remove { volumes: false }, &desired, &observed);
+    let kept = plan(&Goal::Remove { node: None, volumes: false }, &desired, &observed);
     assert!(kept.gates().next().is_none());
     assert_snapshot!(kept.notes.join("\n"));
-    let gone = plan(&Goal::Remove { volumes: true }, &desired, &observed);
+    let gone = plan(&Goal::Remove { node: None, volumes: true }, &desired, &observed);
     let gates: Vec<String> = gone.gates().map(|node| node.operation.to_string()).collect();
     assert_snapshot!(gates.join("\n"));
     assert_eq!(gone.faults(), Vec::<String>::new());

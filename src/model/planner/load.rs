@@ -10,8 +10,9 @@ use crate::model::name::Name;
 use crate::model::node::Topology;
 use crate::model::operation::Operation;
 use crate::model::plan::NodeId;
+use crate::model::plural::plural;
 
-use super::Planner;
+use super::{Planner, Scope};
 
 impl Planner<'_> {
     /// Plans what comes before anything is taken out of the load: load balancers read changed files, since
@@ -29,13 +30,48 @@ impl Planner<'_> {
                 self.rolled.extend(works);
             }
         }
-        let back = self.give_back();
+        let back = self.give_back(&Scope::default());
         self.rolled.extend(back);
     }
 
-    /// Plans that what works and was left out of the load is given its share again.
-    pub(super) fn give_back(&mut self) -> Vec<NodeId> {
-        let left_out = self.observed.drained.iter().filter(|name| self.desired.containers.contains_key(*name));
+    /// Plans that a node serves nothing and goes on running. What nobody else would serve stays in the
+    /// load, and is told.
+    pub(super) fn drain_node(&mut self, node: &Name) {
+        self.answers(node);
+        let (desired, observed) = (self.desired, self.observed);
+        for (name, _) in desired.containers.iter().filter(|(_, container)| container.node == *node) {
+            let is_out = observed.drained.contains(name) && !observed.partly_drained.contains(name);
+            let has_load = desired.frontends_of(name).next().is_some() && observed.works(name);
+            if has_load && !is_out && self.drain(name, "asked for", &[]).is_none() {
+                self.note(format!("{name} stays in the load: nobody else serves the same"));
+            }
+        }
+        if observed.vip_holder.as_ref() == Some(node) {
+            self.note(format!("{node} keeps the VIPs until it stops: octo stop --node {node}"));
+        }
+        let chosen = Scope { services: Vec::new(), node: Some(node.clone()) };
+        let running: usize = self.instances(&chosen).iter().map(|(_, found)| found.running.len()).sum();
+        if running > 0 {
+            self.note(format!("{} on {node} go on running", plural(running, "instance")));
+        }
+    }
+
+    /// Plans that what was left out of the load on a node is given its share again.
+    pub(super) fn ready_node(&mut self, node: &Name) {
+        self.answers(node);
+        self.give_back(&Scope { services: Vec::new(), node: Some(node.clone()) });
+        let (desired, observed) = (self.desired, self.observed);
+        let here = desired.containers.iter().filter(|(_, container)| container.node == *node);
+        for (name, _) in here.filter(|(name, _)| observed.drained.contains(*name) && !observed.works(name)) {
+            self.note(format!("{name} does not work, and stays out of the load: octo up"));
+        }
+    }
+
+    /// Plans that what works on some nodes and was left out of the load is given its share again.
+    pub(super) fn give_back(&mut self, chosen: &Scope) -> Vec<NodeId> {
+        let known = |name: &&String| self.desired.containers.contains_key(*name);
+        let here = |name: &&String| chosen.has_node(self.desired.node_of(name));
+        let left_out = self.observed.drained.iter().filter(known).filter(here);
         let left_out: Vec<&String> = left_out.filter(|name| self.in_reach(name) && self.observed.works(name)).collect();
         let after = self.rolled.clone();
         let cause = "it was left out of the load";

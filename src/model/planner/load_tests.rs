@@ -116,7 +116,7 @@ fn one_node_stops_alone_without_its_load_and_starts_again() {
     assert!(plan(&Goal::Stop(ctl2()), &desired, &world.snapshot()).is_empty());
 
     let other = Scope { services: Vec::new(), node: Some(Name::fixed("node")) };
-    let costs = plan(&Goal::Stop(other), &desired, &world.snapshot()).notes;
+    let costs = plan(&Goal::Stop(other), &desired, &world.snapshot()).costs;
     assert!(costs.contains(&"without node nobody else would answer for app-api".to_owned()), "{costs:?}");
 
     // What has load again is seen only when it works.

@@ -16,6 +16,8 @@ mod load;
 mod load_tests;
 mod network;
 mod nodes;
+#[cfg(test)]
+mod nodes_tests;
 mod power;
 mod removal;
 #[cfg(test)]
@@ -64,8 +66,20 @@ pub enum Goal {
     Start(Scope),
     /// Nothing of the cloud is left, but for data.
     Remove {
-        /// Whether data, secrets and logs go too.
+        /// On this node alone; on all of them for none, with secrets and state if data goes too.
+        node: Option<Name>,
+        /// Whether data and logs go too.
         volumes: bool,
+    },
+    /// A node serves nothing that another serves too, and goes on running.
+    Drain {
+        /// The node.
+        node: Name,
+    },
+    /// A node serves again what was taken out of the load.
+    Ready {
+        /// The node.
+        node: Name,
     },
 }
 
@@ -101,6 +115,32 @@ impl Goal {
             Self::Stop(_) => "stop",
             Self::Start(_) => "start",
             Self::Remove { .. } => "rm",
+            Self::Drain { .. } => "node drain",
+            Self::Ready { .. } => "node ready",
+        }
+    }
+
+    /// The services that somebody has chosen for it.
+    pub fn services(&self) -> &[Name] {
+        match self {
+            Self::Build { services } | Self::Run { services } => services,
+            Self::Stop(scope) | Self::Start(scope) => &scope.services,
+            Self::Image { .. }
+            | Self::Init
+            | Self::Up
+            | Self::Remove { .. }
+            | Self::Drain { .. }
+            | Self::Ready { .. } => &[],
+        }
+    }
+
+    /// The node that somebody has chosen for it.
+    pub fn node(&self) -> Option<&Name> {
+        match self {
+            Self::Stop(scope) | Self::Start(scope) => scope.node.as_ref(),
+            Self::Remove { node, .. } => node.as_ref(),
+            Self::Drain { node } | Self::Ready { node } => Some(node),
+            Self::Build { .. } | Self::Image { .. } | Self::Run { .. } | Self::Init | Self::Up => None,
         }
     }
 }
@@ -132,7 +172,11 @@ pub fn plan(goal: &Goal, desired: &Desired, observed: &Observed) -> Plan {
         }
         Goal::Stop(scope) => planner.stop(scope),
         Goal::Start(scope) => planner.start(scope),
-        Goal::Remove { volumes } => planner.remove(*volumes),
+        Goal::Remove { node, volumes } => {
+            planner.remove(&Scope { services: Vec::new(), node: node.clone() }, *volumes);
+        }
+        Goal::Drain { node } => planner.drain_node(node),
+        Goal::Ready { node } => planner.ready_node(node),
     }
     planner.finish()
 }

@@ -8,20 +8,22 @@ use crate::model::observed::{ObservedInstances, Reached};
 use crate::model::operation::Operation;
 use crate::model::plan::NodeId;
 
-use super::Planner;
+use super::{Planner, Scope};
 
 impl<'a> Planner<'a> {
     /// The nodes that answer, in order; with a note on each that does not.
     pub(super) fn nodes(&mut self) -> Vec<&'a Name> {
         let desired = self.desired;
-        let mut answering = Vec::new();
-        for (node, _) in desired.nodes_in_order() {
-            match self.silence(node) {
-                None => answering.push(node),
-                Some(why) => self.note(format!("node {node} does not answer, and is left as it is: {why}")),
-            }
+        desired.nodes_in_order().into_iter().map(|(node, _)| node).filter(|node| self.answers(node)).collect()
+    }
+
+    /// Whether a node answers; with a note if it does not.
+    pub(super) fn answers(&mut self, node: &Name) -> bool {
+        let silence = self.silence(node);
+        if let Some(why) = silence {
+            self.note(format!("node {node} does not answer, and is left as it is: {why}"));
         }
-        answering
+        silence.is_none()
     }
 
     /// Whether what has this name is on a node that answers.
@@ -31,12 +33,7 @@ impl<'a> Planner<'a> {
 
     /// Why a node does not answer, if it does not.
     pub(super) fn silence(&self, node: &Name) -> Option<&'a str> {
-        match self.observed.peers.get(node) {
-            Some(Reached::Answered(_)) => None,
-            Some(Reached::Silent(why)) => Some(why),
-            _ if *node == self.desired.node => None,
-            Some(Reached::Absent) | None => Some("nobody asked it"),
-        }
+        self.observed.silence(node, &self.desired.node)
     }
 
     /// The operation after which a service's image is on the node that octo runs on; others have
@@ -91,14 +88,16 @@ impl<'a> Planner<'a> {
         self.rolled.extend(works);
     }
 
-    /// What the compute service has made on each node that answers; the node is named where there
-    /// are several.
-    pub(super) fn instances(&self) -> Vec<(Option<Name>, &'a ObservedInstances)> {
+    /// What the compute service has made on each chosen node that answers; the node is named where
+    /// there are several.
+    pub(super) fn instances(&self, chosen: &Scope) -> Vec<(Option<Name>, &'a ObservedInstances)> {
         if self.desired.topology == Topology::Single {
             return vec![(None, &self.observed.instances)];
         }
         let peers = self.observed.peers.iter();
-        let answering = peers.filter_map(|(node, peer)| Some((Some(node.clone()), &peer.answer()?.instances)));
-        std::iter::once((Some(self.desired.node.clone()), &self.observed.instances)).chain(answering).collect()
+        let answering = peers.filter_map(|(node, peer)| Some((node, &peer.answer()?.instances)));
+        let all = std::iter::once((&self.desired.node, &self.observed.instances)).chain(answering);
+        let here = all.filter(|(node, _)| chosen.has_node(node));
+        here.map(|(node, instances)| (Some(node.clone()), instances)).collect()
     }
 }

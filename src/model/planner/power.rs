@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::fingerprint;
 use crate::model::name::Name;
+use crate::model::node::Topology;
 use crate::model::observed::{ObservedContainer, ObservedHealth, RunState};
 use crate::model::operation::Operation;
 use crate::model::plan::NodeId;
-use crate::model::resilience::Resilience;
+use crate::model::resilience;
 
 use super::init::Initialised;
 use super::{Planner, Scope};
@@ -22,9 +23,10 @@ impl Planner<'_> {
             chosen.services.iter().cloned().collect()
         };
         let cause = "asked for";
-        if chosen.is_whole() {
+        if chosen.services.is_empty() {
             for (name, found) in &self.observed.containers {
-                if !self.desired.containers.contains_key(name) && to_be_stopped(found) {
+                let leftover = !self.desired.containers.contains_key(name);
+                if leftover && chosen.has_node(self.desired.node_of(name)) && to_be_stopped(found) {
                     self.add(Operation::StopContainer { container: name.clone() }, cause, []);
                 }
             }
@@ -50,17 +52,26 @@ impl Planner<'_> {
         if chosen.services.is_empty() {
             self.stop_instances(chosen, cause);
         }
+        if let Some(node) = &chosen.node {
+            self.weigh(node, &chosen.services);
+        }
     }
 
-    /// Plans that a node serves nothing, and tells what the cloud is without it.
+    /// Tells what users lose with what stops on a node, while the rest of the cloud goes on.
+    fn weigh(&mut self, node: &Name, services: &[Name]) {
+        if self.desired.topology == Topology::Single {
+            return;
+        }
+        let stops = |name: &str| self.node(&Operation::StopContainer { container: name.to_owned() }).is_some();
+        let costs = resilience::costs(self.desired, self.observed, &stops);
+        let services: Vec<&str> = services.iter().map(Name::as_str).collect();
+        let lost = if services.is_empty() { node.to_string() } else { format!("{} of {node}", services.join(", ")) };
+        self.plan.costs.extend(costs.into_iter().map(|cost| format!("without {lost} {cost}")));
+    }
+
+    /// Plans that a node serves nothing.
     fn stops_alone(&mut self, node: &Name, scope: &BTreeSet<Name>) -> Vec<NodeId> {
-        if let Some(why) = self.silence(node) {
-            self.note(format!("node {node} does not answer, and is left as it is: {why}"));
-        }
-        let costs = Resilience::of(self.desired, self.observed).and_then(|mut known| known.costs.remove(node));
-        for cost in costs.into_iter().flatten() {
-            self.note(format!("without {node} {cost}"));
-        }
+        self.answers(node);
         let desired = self.desired;
         let here = scope.iter().flat_map(|service| desired.containers_on(node, service));
         here.filter_map(|(name, _)| self.drain(name, "its node stops", &[])).collect()
@@ -72,9 +83,9 @@ impl Planner<'_> {
         let keepers = self.desired.containers.iter().filter(|(_, container)| container.process.engine_socket.is_some());
         let stopped: Vec<NodeId> =
             keepers.filter_map(|(name, _)| self.node(&Operation::StopContainer { container: name.clone() })).collect();
-        for (node, instances) in self.instances() {
+        for (node, instances) in self.instances(chosen) {
             let count = instances.running.len();
-            if count > 0 && node.as_ref().is_none_or(|node| chosen.has_node(node)) {
+            if count > 0 {
                 self.add(Operation::StopInstances { node, count }, cause, stopped.iter().copied());
             }
         }
@@ -136,7 +147,7 @@ impl Planner<'_> {
                 }
             }
         }
-        self.give_back();
+        self.give_back(chosen);
     }
 }
 

@@ -7,8 +7,8 @@ use super::{Goal, plan};
 use crate::model::catalog::Catalog;
 use crate::model::operation::Operation;
 
-const KEEPING: Goal = Goal::Remove { volumes: false };
-const ALL: Goal = Goal::Remove { volumes: true };
+const KEEPING: Goal = Goal::Remove { node: None, volumes: false };
+const ALL: Goal = Goal::Remove { node: None, volumes: true };
 
 /// Gives a service a removal job.
 fn sweep(catalog: &mut Catalog, service: &str, name: &str, yaml: &str) {

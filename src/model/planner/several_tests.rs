@@ -7,15 +7,16 @@ use insta::assert_snapshot;
 use super::tests::{carry_out, cloud, up};
 use super::{Goal, Scope, plan};
 use crate::controller::fake::{State, World};
+use crate::model::catalog::Catalog;
 use crate::model::desired::Desired;
 use crate::model::name::Name;
 use crate::model::node::Role;
 use crate::model::observed::RunState;
 use crate::model::operation::Operation;
 use crate::model::plan::{NodeId, Plan};
-use crate::model::settings::NodeSettings;
+use crate::model::settings::{NodeSettings, Settings};
 
-fn node(name: &'static str, last: u8, roles: &[Role]) -> NodeSettings {
+pub(super) fn node(name: &'static str, last: u8, roles: &[Role]) -> NodeSettings {
     NodeSettings {
         name: Name::fixed(name),
         address: [192, 0, 2, last].into(),
@@ -28,18 +29,21 @@ fn node(name: &'static str, last: u8, roles: &[Role]) -> NodeSettings {
 
 /// The pair and its witness; octo runs on the first.
 pub(crate) fn pair() -> Desired {
-    cloud(|settings, catalog| {
-        settings.nodes = vec![
-            node("node", 11, &[Role::Control, Role::Compute]),
-            node("ctl2", 12, &[Role::Control, Role::Compute]),
-            node("wit", 13, &[Role::Witness]),
-        ];
-        settings.network.management.subnet = "10.203.0.0/16".parse().unwrap();
-        settings.network.external_vip = [192, 0, 2, 10].into();
-        let db = catalog.services.get_mut("db").unwrap();
-        let server = db.containers.get_mut("server").unwrap();
-        server.roles = vec![Role::Control, Role::Witness];
-    })
+    cloud(of_pair)
+}
+
+/// Both files of such a cloud.
+pub(super) fn of_pair(settings: &mut Settings, catalog: &mut Catalog) {
+    settings.nodes = vec![
+        node("node", 11, &[Role::Control, Role::Compute]),
+        node("ctl2", 12, &[Role::Control, Role::Compute]),
+        node("wit", 13, &[Role::Witness]),
+    ];
+    settings.network.management.subnet = "10.203.0.0/16".parse().unwrap();
+    settings.network.external_vip = [192, 0, 2, 10].into();
+    let db = catalog.services.get_mut("db").unwrap();
+    let server = db.containers.get_mut("server").unwrap();
+    server.roles = vec![Role::Control, Role::Witness];
 }
 
 pub(crate) fn place(plan: &Plan, operation: &str) -> NodeId {
@@ -119,7 +123,7 @@ fn stop_start_and_removal_reach_all_nodes() {
     assert_eq!(alive(&world), 0);
     carry_out(&world, &desired, &Goal::Start(Scope::default()));
     assert_eq!(alive(&world), desired.containers.len());
-    let plan = carry_out(&world, &desired, &Goal::Remove { volumes: true });
+    let plan = carry_out(&world, &desired, &Goal::Remove { node: None, volumes: true });
     for node in ["node", "ctl2", "wit"] {
         place(&plan, &format!("remove network lab-management.{node}"));
     }
@@ -132,7 +136,7 @@ fn data_on_a_silent_node_keeps_the_secrets() {
     let desired = pair();
     let world = up(&desired);
     world.cut_off(&Name::fixed("wit"));
-    let plan = carry_out(&world, &desired, &Goal::Remove { volumes: true });
+    let plan = carry_out(&world, &desired, &Goal::Remove { node: None, volumes: true });
     assert!(!plan.nodes.iter().any(|node| node.operation == Operation::RemoveState), "{plan}");
     assert!(plan.notes.iter().any(|note| note.starts_with("node wit does not answer")), "{plan}");
 }

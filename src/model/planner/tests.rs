@@ -245,11 +245,11 @@ fn what_the_engine_would_start_again_is_not_stopped_yet() {
 fn removal_keeps_data_unless_told() {
     let desired = cloud(|_, _| ());
     let world = up(&desired);
-    let kept = carry_out(&world, &desired, &Goal::Remove { volumes: false });
+    let kept = carry_out(&world, &desired, &Goal::Remove { node: None, volumes: false });
     assert_eq!(kept.gates().count(), 0);
     assert_snapshot!(kept);
-    assert!(plan(&Goal::Remove { volumes: false }, &desired, &world.snapshot()).is_empty());
-    assert_snapshot!(carry_out(&world, &desired, &Goal::Remove { volumes: true }), @r"
+    assert!(plan(&Goal::Remove { node: None, volumes: false }, &desired, &world.snapshot()).is_empty());
+    assert_snapshot!(carry_out(&world, &desired, &Goal::Remove { node: None, volumes: true }), @r"
     0 write files of lab-db-sweep (for the job)
     1 run job lab-db-sweep (takes away what db has made on this node) after 0
     2 remove files of lab-db-sweep (not needed after the job) after 1
@@ -304,7 +304,7 @@ fn lost_secrets_are_not_made_anew_beside_data() {
     observed.secrets.clear();
     observed.files.clear();
     assert_snapshot!(obstacles(&Goal::Up, &desired, &observed), @"the secrets of this cloud are lost, and its data is still there: lab-db-data -> restore the state directory from a backup, or destroy the data: octo rm --volumes");
-    assert_eq!(obstacles(&Goal::Remove { volumes: true }, &desired, &observed), "");
+    assert_eq!(obstacles(&Goal::Remove { node: None, volumes: true }, &desired, &observed), "");
     observed.volumes.clear();
     assert_eq!(obstacles(&Goal::Up, &desired, &observed), "");
 }

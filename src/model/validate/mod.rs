@@ -29,6 +29,8 @@ use super::problem::{FileId, Place, Problem, Step, Target};
 use super::resolve;
 use super::settings::Settings;
 
+pub use nodes::votes_of as votes;
+
 /// Everything that the rules look at.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {

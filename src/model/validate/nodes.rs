@@ -112,35 +112,36 @@ pub fn roles(input: &Input<'_>, found: &mut Vec<Problem>) {
 
 /// A majority can be told from a minority, also when one node is gone.
 pub fn votes(input: &Input<'_>, found: &mut Vec<Problem>) {
-    if input.settings.nodes.is_empty() {
-        return;
+    if !input.settings.nodes.is_empty() {
+        found.extend(votes_of(&input.settings.nodes));
     }
-    let with = |role| input.settings.nodes.iter().filter(|node| node.roles.contains(&role)).count();
+}
+
+/// Why nodes cannot decide by majority, if they cannot.
+pub fn votes_of(nodes: &[NodeSettings]) -> Option<Problem> {
+    let with = |role| nodes.iter().filter(|node| node.roles.contains(&role)).count();
     let (control, witnesses) = (with(Role::Control), with(Role::Witness));
-    let nodes = || Place::key(FileId::CONFIGURATION, [Step::from("nodes")]);
-    if control == 0 {
-        found.push(Problem::new(nodes(), "no node is a control node").with_help("give one the role `control`"));
+    let (message, help) = if control == 0 {
+        ("no node is a control node".to_owned(), "give one the role `control`")
     } else if control == 2 && witnesses == 0 {
-        found.push(
-            Problem::new(
-                nodes(),
-                "two control nodes cannot tell the end of the other from the end of the line between them",
-            )
-            .with_help("add a third machine with the role `witness`, however small: it has the third vote"),
-        );
+        (
+            "two control nodes cannot tell the end of the other from the end of the line between them".to_owned(),
+            "add a third machine with the role `witness`, however small: it has the third vote",
+        )
     } else if (control + witnesses) % 2 == 0 {
-        found.push(
-            Problem::new(nodes(), format!("{} have an even number of votes", plural(control + witnesses, "node")))
-                .with_help(
-                    "one vote less survives as much: use one, three or five control nodes, or two with one witness",
-                ),
-        );
+        (
+            format!("{} have an even number of votes", plural(control + witnesses, "node")),
+            "one vote less survives as much: use one, three or five control nodes, or two with one witness",
+        )
     } else if control == 1 && witnesses > 0 {
-        found.push(
-            Problem::new(nodes(), "a witness is of no use to a single control node")
-                .with_help("leave the witness out, or add a second control node"),
-        );
-    }
+        (
+            "a witness is of no use to a single control node".to_owned(),
+            "leave the witness out, or add a second control node",
+        )
+    } else {
+        return None;
+    };
+    Some(Problem::new(Place::key(FileId::CONFIGURATION, [Step::from("nodes")]), message).with_help(help))
 }
 
 /// Engines are reached in a way that octo knows, and certificates are for TCP.

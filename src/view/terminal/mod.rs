@@ -5,6 +5,7 @@ pub mod demo;
 pub mod doctor;
 pub mod error;
 pub mod log;
+pub mod nodes;
 pub mod plan;
 pub mod progress;
 pub mod secrets;

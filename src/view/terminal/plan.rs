@@ -1,5 +1,5 @@
 //! A plan for people: by section, one line for each thing that is touched, with the cause. What
-//! destroys data is marked.
+//! destroys data is marked, and what users lose by it is told.
 
 use std::collections::BTreeSet;
 
@@ -73,6 +73,9 @@ pub fn plan(plan: &Plan, verb: &str, width: usize) -> String {
     } else {
         text.push_str(&total(plan));
     }
+    for cost in &plan.costs {
+        text.push_str(&format!("{} {cost}\n", paint(BAD, "cost:")));
+    }
     for note in plan.remarks() {
         text.push_str(&format!("{} {note}\n", paint(DIM, "note:")));
     }
@@ -116,6 +119,7 @@ fn place(operation: &Operation, jobs: &BTreeSet<&str>) -> (Section, String) {
     };
     match operation {
         Operation::StoreSecrets { .. } => (Section::State, "secrets".to_owned()),
+        Operation::RemoveLogs { node } => (Section::State, format!("log files of {node}")),
         Operation::RemoveState => (Section::State, "secrets, state and log files".to_owned()),
         Operation::PrepareBase { tag } => (Section::Images, tag.clone()),
         Operation::BuildImage { image, .. } => (Section::Images, image.to_string()),
@@ -187,6 +191,7 @@ fn word(operation: &Operation) -> String {
         | Operation::RemoveBridge { .. }
         | Operation::RemoveVolume { .. }
         | Operation::RemoveInstances { .. }
+        | Operation::RemoveLogs { .. }
         | Operation::RemoveState => "remove",
     };
     word.to_owned()
@@ -290,16 +295,18 @@ mod tests {
     }
 
     #[test]
-    fn gates_and_obstacles_stand_out() {
+    fn gates_obstacles_and_costs_stand_out() {
         let mut value = Plan::default();
         value.add(Operation::RemoveVolume { volume: "lab-mariadb-data".to_owned() }, "asked for", []);
         value.obstacles.push(Obstacle { message: "port 5000 is taken".to_owned(), repair: "ss -ltnp".to_owned() });
+        value.costs.push("without ctl1 nobody else would answer for glance-api".to_owned());
         insta::assert_snapshot!(shown(&value), @r"
         obstacle: port 5000 is taken
         hint: ss -ltnp
         volumes
           ! lab-mariadb-data  remove  (asked for)
         1 operation, 1 of them for ever: data is destroyed
+        cost: without ctl1 nobody else would answer for glance-api
         ");
     }
 }
