@@ -18,6 +18,8 @@ mod leftovers;
 #[cfg(test)]
 mod mistakes;
 #[cfg(test)]
+mod nodes;
+#[cfg(test)]
 mod own_service;
 #[cfg(test)]
 mod pair;

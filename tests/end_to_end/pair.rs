@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::lab::{Finished, built, eventually, exported};
 use crate::simulated::Hosts;
-use crate::{client, rolling};
+use crate::{client, nodes, rolling};
 
 /// The host that octo runs on.
 pub const FIRST: &str = "host1";
@@ -113,7 +113,7 @@ impl Pair {
     }
 
     /// Makes a project. Whether it was acknowledged is told by the client.
-    fn makes_project(&self, name: &str) -> bool {
+    pub fn makes_project(&self, name: &str) -> bool {
         // One that the client has given up on may exist: the same again is a conflict then.
         self.openstack(&["project", "create", "--or-show", name]).code == Some(0)
     }
@@ -143,7 +143,7 @@ impl Pair {
     }
 
     /// Waits until everything is as it should be, with nobody's help.
-    fn comes_back(&self, after: &str) {
+    pub fn comes_back(&self, after: &str) {
         assert!(eventually(300, || self.is_well()), "after {after}:\n{}", self.told());
     }
 }
@@ -155,6 +155,7 @@ fn a_pair_changes_and_loses_a_node_and_then_all_power_but_no_write() {
     pair.octo(&["plan", "--check"]).succeeds();
     assert!(pair.makes_project("before"));
     rolling::changes_cost_no_request(&pair);
+    nodes::a_node_goes_and_comes(&pair);
 
     let holder = pair.holder().expect("some host has the VIP");
     pair.hosts.power_off(holder);
@@ -170,7 +171,7 @@ fn a_pair_changes_and_loses_a_node_and_then_all_power_but_no_write() {
     }
     pair.comes_back("the loss of all power");
     let projects = pair.projects();
-    for name in ["before", "while-one-is-off"] {
+    for name in ["before", "while-one-is-removed", "while-one-is-off"] {
         assert!(projects.contains(name), "project {name}, which was acknowledged, is lost: {projects:?}");
     }
 

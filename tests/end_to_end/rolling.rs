@@ -1,5 +1,5 @@
-//! A change of a pair under load, and a rotation of its keys: it goes from node to node, no request fails, no acknowledged write is
-//! lost, and an octo that is killed in its middle is followed by one that completes it.
+//! A change of a pair under load, and a rotation of its keys: they go from node to node, no request fails, no
+//! acknowledged write is lost, and an octo that is killed in the middle is followed by one that completes it.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -82,6 +82,7 @@ pub fn changes_cost_no_request(pair: &Pair) {
     // What is too early for tokens of long ago is not for those of this test.
     pair.octo(&["secrets", "rotate", "--yes"]).succeeds();
     let (log, text) = load.finish();
+    std::fs::write(pair.directory.join("rolling.jsonl"), &text).unwrap();
     let failed: Vec<&str> = text.lines().filter(|line| line.contains("\"ok\": false")).collect();
     let all = log.requests.len();
     assert!(failed.is_empty(), "{} of {all} requests failed in {round} changes:\n{}", failed.len(), failed.join("\n"));
