@@ -15,8 +15,9 @@ use crate::controller::load::Loaded;
 use crate::controller::state::State;
 use crate::controller::wiring;
 use crate::error::{Error, ErrorKind};
+use crate::model::desired::Desired;
 use crate::model::name::Name;
-use crate::model::observed::{Observed, Reached};
+use crate::model::observed::Observed;
 use crate::model::planner::{Goal, plan};
 use crate::model::resolve;
 use crate::model::rotation::{Change, Ring, Standing, accounts};
@@ -67,7 +68,7 @@ async fn turn(
         Ok((cloud, observed))
     };
     let (cloud, observed) = change::unless_stopped(looked, context).await?;
-    refuse_silence(&observed, context)?;
+    refuse_silence(&cloud.desired, &observed, context)?;
     let changes = state.secret_changes()?;
     refuse_missing(rings, &changes)?;
     let pending = plan(&goal, &cloud.desired, &observed);
@@ -95,7 +96,9 @@ async fn turn(
     summary.done.extend(turns.rotated.iter().map(|name| format!("rotate {name}")));
     summary.notes.extend(turns.notes());
     let arrived = match world.observe.observe().await {
-        Ok(observed) => silent(&observed).is_none() && plan(&goal, &cloud.desired, &observed).is_empty(),
+        Ok(observed) => {
+            silent(&cloud.desired, &observed).is_none() && plan(&goal, &cloud.desired, &observed).is_empty()
+        }
         Err(_) => false,
     };
     if arrived {
@@ -180,17 +183,13 @@ fn chosen(name: Option<&str>, mut rings: BTreeMap<String, Ring>) -> Result<BTree
 }
 
 /// A node that does not answer, and why.
-fn silent(observed: &Observed) -> Option<(&Name, &str)> {
-    observed.peers.iter().find_map(|(node, peer)| match peer {
-        Reached::Answered(_) => None,
-        Reached::Silent(why) => Some((node, why.as_str())),
-        Reached::Absent => Some((node, "nobody asked it")),
-    })
+fn silent<'a>(desired: &'a Desired, observed: &'a Observed) -> Option<(&'a Name, &'a str)> {
+    desired.nodes.keys().find_map(|node| Some((node, observed.silence(node, &desired.node)?)))
 }
 
 /// A node that misses two turns would come back with keys that the others do not know.
-fn refuse_silence(observed: &Observed, context: &Context) -> Result<(), Error> {
-    let Some((node, why)) = silent(observed) else { return Ok(()) };
+fn refuse_silence(desired: &Desired, observed: &Observed, context: &Context) -> Result<(), Error> {
+    let Some((node, why)) = silent(desired, observed) else { return Ok(()) };
     let message = format!("node {node} does not answer, and keys take turns on all nodes only");
     Err(Error::new(ErrorKind::Environment, message)
         .because_text(why)

@@ -7,7 +7,8 @@ use super::*;
 use crate::cli::Global;
 use crate::controller::output::Output;
 use crate::controller::output::tests::Written;
-use crate::model::observed::ObservedPeer;
+use crate::model::observed::{ObservedPeer, Reached};
+use crate::model::planner::several_tests::pair;
 
 const NAME: &str = "id.keys";
 
@@ -30,12 +31,15 @@ fn due() -> Timestamp {
 
 #[test]
 fn a_node_that_does_not_answer_is_no_place_to_rotate() {
+    let desired = pair();
     let mut observed = Observed::default();
-    observed.peers.insert(Name::fixed("wit"), Reached::Answered(ObservedPeer::default()));
-    refuse_silence(&observed, &context(false)).unwrap();
+    for node in ["ctl2", "wit"] {
+        observed.peers.insert(Name::fixed(node), Reached::Answered(ObservedPeer::default()));
+    }
+    refuse_silence(&desired, &observed, &context(false)).unwrap();
     observed.peers.insert(Name::fixed("ctl2"), Reached::Silent("no route to host".to_owned()));
     // Agreeing to a loss does not help: nobody knows the keys of that node afterwards.
-    let error = refuse_silence(&observed, &context(true)).unwrap_err();
+    let error = refuse_silence(&desired, &observed, &context(true)).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Environment);
     insta::assert_snapshot!(error, @"node ctl2 does not answer, and keys take turns on all nodes only: no route to host");
     assert_eq!(

@@ -49,7 +49,7 @@ impl Planner<'_> {
         if observed.vip_holder.as_ref() == Some(node) {
             self.note(format!("{node} keeps the VIPs until it stops: octo stop --node {node}"));
         }
-        let chosen = Scope { services: Vec::new(), node: Some(node.clone()) };
+        let chosen = Scope::of_node(node.clone());
         let running: usize = self.instances(&chosen).iter().map(|(_, found)| found.running.len()).sum();
         if running > 0 {
             self.note(format!("{} on {node} go on running", plural(running, "instance")));
@@ -59,7 +59,7 @@ impl Planner<'_> {
     /// Plans that what was left out of the load on a node is given its share again.
     pub(super) fn ready_node(&mut self, node: &Name) {
         self.answers(node);
-        self.give_back(&Scope { services: Vec::new(), node: Some(node.clone()) });
+        self.give_back(&Scope::of_node(node.clone()));
         let (desired, observed) = (self.desired, self.observed);
         let here = desired.containers.iter().filter(|(_, container)| container.node == *node);
         for (name, _) in here.filter(|(name, _)| observed.drained.contains(*name) && !observed.works(name)) {

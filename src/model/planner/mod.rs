@@ -93,6 +93,11 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// All that is on a node.
+    pub fn of_node(node: Name) -> Self {
+        Self { services: Vec::new(), node: Some(node) }
+    }
+
     /// Whether it is all of the cloud.
     pub fn is_whole(&self) -> bool {
         *self == Self::default()
