@@ -7,6 +7,9 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 use serde::Serialize;
 
+use super::desired::DesiredProvider;
+use super::settings::ProviderPool;
+
 /// The catalog name of the image that is booted as an instance; no service runs in it.
 pub const IMAGE: &str = "instance";
 /// The description of all that the demo makes: what carries another is somebody else's, and stays.
@@ -41,28 +44,28 @@ const PRIVATE_CHOICES: [(u8, u8); 4] = [(10, 205), (172, 29), (10, 206), (192, 1
 pub struct ProviderSubnet {
     /// Its addresses.
     pub cidr: Ipv4Net,
-    /// The host's own address, by which instances leave.
+    /// By which instances leave: the network's own router, else the host.
     pub gateway: Ipv4Addr,
-    /// First and last of the addresses that are given away: all but the gateway.
+    /// First and last of the addresses that are given away.
     pub pools: Vec<(Ipv4Addr, Ipv4Addr)>,
 }
 
-/// The subnet that a host's address with its prefix length is in; `None` if there is no room for
-/// anybody else.
-pub fn provider_subnet(host: Ipv4Net) -> Option<ProviderSubnet> {
-    let (cidr, gateway) = (host.trunc(), host.addr());
-    if host.prefix_len() > 30 {
-        return None;
+/// The subnet of a provider network with a pool of addresses, or that a host's address is in; `None` if
+/// neither is known.
+pub fn provider_subnet(provider: &DesiredProvider) -> Option<ProviderSubnet> {
+    if let Some(ProviderPool { gateway, first, last }) = provider.pool {
+        return Some(ProviderSubnet { cidr: gateway.trunc(), gateway: gateway.addr(), pools: vec![(first, last)] });
     }
+    let host = provider.address?;
+    let (cidr, gateway) = (host.trunc(), host.addr());
     let (network, broadcast) = (u32::from(cidr.network()), u32::from(cidr.broadcast()));
     let own = u32::from(gateway);
-    let ranges = [(network + 1, own.saturating_sub(1)), (own.max(network) + 1, broadcast - 1)];
-    let pools: Vec<_> = ranges
+    let pools = [(network + 1, own - 1), (own + 1, broadcast - 1)]
         .into_iter()
         .filter(|(first, last)| first <= last)
         .map(|(first, last)| (Ipv4Addr::from(first), Ipv4Addr::from(last)))
         .collect();
-    (!pools.is_empty()).then_some(ProviderSubnet { cidr, gateway, pools })
+    Some(ProviderSubnet { cidr, gateway, pools })
 }
 
 /// A subnet for instances that overlaps none of those that the node uses itself.
@@ -166,7 +169,8 @@ mod tests {
     use super::*;
 
     fn subnet(host: &str) -> Option<(String, Vec<String>)> {
-        let found = provider_subnet(host.parse().unwrap())?;
+        let (interface, address) = (None, Some(host.parse().unwrap()));
+        let found = provider_subnet(&DesiredProvider { bridge: "br-ex".to_owned(), interface, address, pool: None })?;
         let pools = found.pools.iter().map(|(first, last)| format!("{first}-{last}")).collect();
         Some((format!("{} via {}", found.cidr, found.gateway), pools))
     }
@@ -183,8 +187,20 @@ mod tests {
             said("192.0.2.0/25 via 192.0.2.100", &["192.0.2.1-192.0.2.99", "192.0.2.101-192.0.2.126"])
         );
         assert_eq!(subnet("192.0.2.2/30"), said("192.0.2.0/30 via 192.0.2.2", &["192.0.2.1-192.0.2.1"]));
-        assert_eq!(subnet("192.0.2.0/31"), None);
-        assert_eq!(subnet("192.0.2.1/32"), None);
+    }
+
+    #[test]
+    fn a_pool_is_all_there_is() {
+        let address = |text: &str| text.parse().unwrap();
+        let gateway = "192.0.2.1/24".parse().unwrap();
+        let pool = ProviderPool { gateway, first: address("192.0.2.100"), last: address("192.0.2.199") };
+        let interface = Some("eth1".to_owned());
+        let mut provider = DesiredProvider { bridge: "br-ex".to_owned(), interface, address: None, pool: Some(pool) };
+        let found = provider_subnet(&provider).unwrap();
+        assert_eq!((found.cidr.to_string().as_str(), found.gateway), ("192.0.2.0/24", address("192.0.2.1")));
+        assert_eq!(found.pools, [(pool.first, pool.last)]);
+        provider.pool = None;
+        assert_eq!(provider_subnet(&provider), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::catalog::{Attachment, Distro, Drain, Frontend, Health, Part, SecretKi
 use super::identity::IdentityObject;
 use super::name::Name;
 use super::node::{Role, Topology, node_in};
-use super::settings::Uplink;
+use super::settings::{ProviderPool, Uplink};
 
 /// Everything that should exist for one cloud, on all of its nodes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -138,6 +138,8 @@ pub struct DesiredProvider {
     pub interface: Option<String>,
     /// The host's own address on it, with the subnet's prefix length.
     pub address: Option<Ipv4Net>,
+    /// What of the network is for routers and floating IPs, if that is told.
+    pub pool: Option<ProviderPool>,
 }
 
 /// A volume to have.

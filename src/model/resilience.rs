@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::desired::Desired;
+use super::desired::{Desired, DesiredFrontend};
 use super::name::Name;
 use super::observed::Observed;
 
@@ -14,7 +14,8 @@ use super::observed::Observed;
 pub struct Resilience {
     /// The clusters that decide by majority.
     pub votes: Vec<Vote>,
-    /// By node: what would be lost with it that works now, in words; nothing if it may fail.
+    /// By node on which something works: what would be lost with it that works now, in words; nothing if it
+    /// may fail.
     pub costs: BTreeMap<Name, Vec<String>>,
 }
 
@@ -44,7 +45,10 @@ impl Resilience {
         }
         let votes = quorums(desired).into_iter().map(|quorum| vote(desired, observed, quorum, &|_| false)).collect();
         let of_node = |node: &Name| costs(desired, observed, &|container| desired.node_of(container) == node);
-        let costs = desired.nodes.keys().map(|node| (node.clone(), of_node(node))).collect();
+        let works = |node: &&Name| {
+            desired.containers.keys().any(|container| desired.node_of(container) == *node && observed.works(container))
+        };
+        let costs = desired.nodes.keys().filter(works).map(|node| (node.clone(), of_node(node))).collect();
         Some(Self { votes, costs })
     }
 
@@ -82,13 +86,16 @@ pub fn costs(desired: &Desired, observed: &Observed, lost: &dyn Fn(&str) -> bool
             costs.push(format!("{quorum} would have {} of {} votes", left.present, left.all));
         }
     }
-    for (name, frontend) in &desired.frontends {
-        // What is out of the load answers nobody.
-        let answers = |name: &str| observed.works(name) && !observed.drained.contains(name);
+    // What is out of the load answers nobody.
+    let answers = |name: &str| observed.works(name) && !observed.drained.contains(name);
+    let would_end = |frontend: &DesiredFrontend| {
         let mut working = frontend.backends.iter().filter(|backend| answers(&backend.name)).peekable();
-        if working.peek().is_some() && working.all(|backend| lost(&backend.name)) {
-            costs.push(format!("nobody else would answer for {name}"));
-        }
+        working.peek().is_some() && working.all(|backend| lost(&backend.name))
+    };
+    let ended: Vec<&str> =
+        desired.frontends.iter().filter(|(_, frontend)| would_end(frontend)).map(|(name, _)| name.as_str()).collect();
+    if !ended.is_empty() {
+        costs.push(format!("nobody else would answer for {}", ended.join(", ")));
     }
     costs
 }
@@ -114,7 +121,7 @@ mod tests {
         observed.containers.retain(|name, _| !name.ends_with(".wit"));
         let left = Resilience::of(&desired, &observed).unwrap();
         assert_eq!((left.votes[0].present, left.votes[0].decides()), (2, true));
-        assert!(left.costs[&Name::fixed("wit")].is_empty());
+        assert!(!left.costs.contains_key("wit"), "it has failed already");
         assert_eq!(left.costs[&Name::fixed("ctl2")], ["database would have 1 of 3 votes"]);
     }
 

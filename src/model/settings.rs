@@ -290,6 +290,22 @@ pub struct Provider {
     /// given, else none.
     #[schemars(with = "Option<String>", extend("format" = "ipv4-net"))]
     pub address: Option<Ipv4Net>,
+    /// What of the network `octo demo` and `octo verify` may give to routers and floating IPs, where not
+    /// this host is its gateway. Without it: all but `address`, which is the gateway then.
+    pub pool: Option<ProviderPool>,
+}
+
+/// A range of the provider network's addresses that nobody else has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderPool {
+    /// The address of the network's own router, with the subnet's prefix length.
+    #[schemars(with = "String", extend("format" = "ipv4-net"))]
+    pub gateway: Ipv4Net,
+    /// The first address of the range.
+    pub first: Ipv4Addr,
+    /// The last one.
+    pub last: Ipv4Addr,
 }
 
 impl Provider {
@@ -302,7 +318,7 @@ impl Provider {
 
 impl Default for Provider {
     fn default() -> Self {
-        Self { bridge: "br-ex".to_owned(), interface: None, address: None }
+        Self { bridge: "br-ex".to_owned(), interface: None, address: None, pool: None }
     }
 }
 

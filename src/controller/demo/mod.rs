@@ -73,7 +73,7 @@ impl Demo<'_> {
 
     async fn make_networks(&mut self) -> Result<(), Error> {
         let (session, addresses) = (self.session, self.addresses.clone());
-        let external = self.step("network", PROVIDER, networks::ensure_provider(session)).await?;
+        let external = self.step("network", PROVIDER, networks::ensure_provider(session, &addresses)).await?;
         self.step("subnet", PROVIDER, networks::ensure_provider_subnet(session, &addresses, &external)).await?;
         let private = self.step("network", PRIVATE, networks::ensure_private(session)).await?;
         let subnet =

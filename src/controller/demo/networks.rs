@@ -11,31 +11,33 @@ use crate::error::{Error, ErrorKind};
 use crate::model::demo::{
     DEMO, MARK, Outcome, PHYSICAL_NETWORK, PRIVATE, PROVIDER, ProviderSubnet, private_subnet, provider_subnet,
 };
-use crate::model::desired::Desired;
+use crate::model::desired::{Desired, DesiredProvider};
 
-/// The subnets that the node itself uses.
+/// The subnets that the nodes themselves use, and what there is for instances.
 #[derive(Clone, Debug)]
 pub struct Addresses {
     /// The management network's.
     pub management: Ipv4Net,
-    /// The host's own address on the provider network, with the prefix length.
-    pub provider: Option<Ipv4Net>,
+    /// The provider network.
+    pub provider: DesiredProvider,
 }
 
 impl Addresses {
-    /// Those of a cloud's node.
+    /// Those of a cloud.
     pub fn of(desired: &Desired) -> Self {
-        Self { management: desired.network.subnet, provider: desired.provider.address }
+        Self { management: desired.network.subnet, provider: desired.provider.clone() }
     }
 
-    /// All of them.
+    /// All subnets of the nodes' own.
     pub fn taken(&self) -> Vec<Ipv4Net> {
-        [Some(self.management), self.provider].into_iter().flatten().collect()
+        let pool = self.provider.pool.map(|pool| pool.gateway);
+        [Some(self.management), self.provider.address, pool].into_iter().flatten().collect()
     }
 }
 
-/// The network on the provider bridge, whatever its name: there is room for one.
-pub(super) async fn ensure_provider(session: &Session) -> Result<Ensured<Network>, Error> {
+/// The network on the provider bridge, whatever its name: there is room for one. It is made only if it can be
+/// given its subnet.
+pub(super) async fn ensure_provider(session: &Session, addresses: &Addresses) -> Result<Ensured<Network>, Error> {
     if let Some(known) = on_provider_bridge(session).await? {
         if !known.external {
             let message = format!("physical network {PHYSICAL_NETWORK} is taken by network {}", known.name);
@@ -46,6 +48,7 @@ pub(super) async fn ensure_provider(session: &Session) -> Result<Ensured<Network
         let said = (known.name != PROVIDER).then(|| format!("it is called {}", known.name));
         return Ok(Ensured { value: known, outcome: Outcome::Present, detail: said });
     }
+    planned_provider_subnet(addresses)?;
     let wanted =
         NewNetwork { name: PROVIDER, description: MARK, project: session.project(), physical: Some(PHYSICAL_NETWORK) };
     let made = network::create_network(session, &wanted).await?;
@@ -60,16 +63,10 @@ pub async fn on_provider_bridge(session: &Session) -> Result<Option<Network>, Er
 
 /// The subnet that the settings give to the provider network.
 pub fn planned_provider_subnet(addresses: &Addresses) -> Result<ProviderSubnet, Error> {
-    let action = "cannot tell the addresses of the provider network";
-    let address = addresses.provider.ok_or_else(|| {
-        Error::new(ErrorKind::Config, action)
-            .because_text("configuration.yaml names an interface for it, and no address")
-            .hint("set `network.provider.address`: the host's own address on that network, with its prefix length")
-    })?;
-    provider_subnet(address).ok_or_else(|| {
-        Error::new(ErrorKind::Config, action)
-            .because_text(format!("{address} leaves no address for anybody but the host"))
-            .hint("give `network.provider.address` a shorter prefix, such as /24")
+    provider_subnet(&addresses.provider).ok_or_else(|| {
+        Error::new(ErrorKind::Config, "cannot tell which addresses of the provider network are free")
+            .because_text("configuration.yaml names an interface for it, or several nodes, and no addresses")
+            .hint("set `network.provider.pool`: the network's gateway, and the first and last address that octo may use")
     })
 }
 
@@ -91,7 +88,7 @@ pub(super) async fn ensure_provider_subnet(
     if let Some(other) = known.iter().find(|subnet| subnet.description == MARK) {
         let message = format!("subnet {} has the addresses {}, and not {cidr}", other.name, other.cidr);
         return Err(in_the_way(message)
-            .because_text("`network.provider.address` in configuration.yaml was another one when it was made")
+            .because_text("`network.provider` in configuration.yaml was another one when it was made")
             .hint("octo demo --remove; octo demo"));
     }
     create_provider_subnet(session, &planned, external, MARK).await?;

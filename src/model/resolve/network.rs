@@ -93,6 +93,7 @@ impl Resolver<'_> {
                 Topology::Single => provider.host_address(),
                 Topology::Several => None,
             },
+            pool: provider.pool,
         }
     }
 

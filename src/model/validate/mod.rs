@@ -16,6 +16,7 @@ mod parts;
 mod ports;
 mod process;
 mod processes;
+mod provider;
 mod release;
 mod rings;
 mod services;
@@ -98,7 +99,9 @@ const CLOUD_RULES: &[Rule] = &[
     network::subnet,
     network::internal_vip,
     network::external_vip,
-    network::provider,
+    provider::host,
+    provider::several,
+    provider::pool,
     nodes::names,
     nodes::distinct,
     nodes::ranges,

@@ -83,27 +83,3 @@ pub fn external_vip(input: &Input<'_>, found: &mut Vec<Problem>) {
     let place = Place::value(FileId::CONFIGURATION, steps!["network", "external_vip"]);
     found.push(Problem::new(place, format!("the external VIP `{vip}` {wrong}")).with_help(help));
 }
-
-/// The host's address on the provider network is one that a host can have, in a subnet of its own.
-pub fn provider(input: &Input<'_>, found: &mut Vec<Problem>) {
-    let network = &input.settings.network;
-    let Some(address) = network.provider.host_address() else { return };
-    let management = network.management.subnet.trunc();
-    let subnet = address.trunc();
-    let (wrong, help) = if address.prefix_len() > 29 || address.prefix_len() < 8 {
-        (format!("is in a /{}", address.prefix_len()), "expected a prefix length from 8 to 29".to_owned())
-    } else if address.addr() == subnet.network() || address.addr() == subnet.broadcast() {
-        let first = address::gateway(subnet);
-        (
-            "is not an address that a host can have".to_owned(),
-            format!("did you mean `{first}/{}`?", subnet.prefix_len()),
-        )
-    } else if subnet.contains(&management.network()) || management.contains(&subnet.network()) {
-        let help = "set `network.provider.address` or `network.management.subnet` to another".to_owned();
-        (format!("is in the management subnet `{management}`"), help)
-    } else {
-        return;
-    };
-    let place = Place::value(FileId::CONFIGURATION, steps!["network", "provider", "address"]);
-    found.push(Problem::new(place, format!("the provider network's host address `{address}` {wrong}")).with_help(help));
-}

@@ -19,9 +19,11 @@ use crate::simulated::Hosts;
 /// The size of each host's disk. It takes no room before it is written to.
 const DISK: &str = "6G";
 /// How long the client watches the cloud before a fault.
-const QUIET: Duration = Duration::from_secs(5);
+const QUIET: Duration = Duration::from_secs(3);
 /// How long everything has to stay as it should be, under load, for a round to end.
 const SETTLED: Duration = Duration::from_secs(3);
+/// The pause between two looks at a cloud that is not well yet: they take processor time from it.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Seconds in which the cloud has to serve each kind of request before a fault.
 const START: u64 = 60;
 /// Milliseconds between two requests of the client, unless it is told otherwise.
@@ -142,6 +144,7 @@ impl Harness {
         }
         let well = eventually(PATIENCE, || {
             if !target.runs_anew() || !pair.is_well() {
+                thread::sleep(PAUSE);
                 return false;
             }
             mark(HEALTHY);

@@ -29,11 +29,12 @@ class Echo:
         return number
 
 
-configuration = cfg.ConfigOpts()
+# The one of the process: the library has registered an option of its own there.
+configuration = cfg.CONF
 configuration([], default_config_files=[CONFIGURATION])
 transport = oslo_messaging.get_rpc_transport(configuration)
 target = oslo_messaging.Target(exchange=NAME, topic=NAME, server=socket.gethostname())
-server = oslo_messaging.get_rpc_server(transport, target, [Echo()], executor="threading")
+server = oslo_messaging.get_rpc_server(transport, target, [Echo()])
 server.start()
 # To this server alone: what an earlier one has left in the queue of the topic is nobody's business.
 client = oslo_messaging.get_rpc_client(transport, target, timeout=TIMEOUT)
