@@ -20,6 +20,7 @@ mod release;
 mod rings;
 mod services;
 mod sharing;
+mod sql;
 
 use super::bundle::Bundle;
 use super::catalog::{Catalog, Service};
@@ -69,6 +70,8 @@ const CATALOG_RULES: &[Rule] = &[
     jobs::cycles,
     jobs::phases,
     jobs::removal,
+    sql::snapshots,
+    sql::statements,
     files::templates,
     files::modes,
     mounts::directories,
