@@ -9,6 +9,7 @@ use proptest::sample::Index;
 use crate::model::desired::Desired;
 use crate::model::node::Topology;
 use crate::model::observed::{ObservedHealth, RunState};
+use crate::model::operation::Operation;
 use crate::model::plan::{Node, Plan};
 use crate::model::planner::several_tests::pair;
 use crate::model::planner::tests::cloud;
@@ -119,10 +120,12 @@ fn inflict(desired: &Desired, state: &mut State, damage: &Damage) {
         }
         Damage::InterruptJob(index, running) => {
             let Some(job) = pick(desired.jobs.keys().cloned(), *index) else { return };
-            if let Some(record) = state.database.jobs.get_mut(&job) {
-                record.started = record.finished.take();
+            if let Some(record) = state.database.jobs.get_mut(&job)
+                && let Some(fingerprint) = record.finished.take()
+            {
+                record.started = Some(fingerprint.clone());
+                state.leave_unfinished(&desired.jobs[&job].fills);
                 if *running {
-                    let fingerprint = record.started.clone().unwrap_or_default();
                     let container = crate::model::observed::JobContainer { fingerprint, state: RunState::Running };
                     state.seen.job_containers.insert(job, container);
                 }
@@ -208,6 +211,8 @@ fn everything_runs(world: &World, desired: &Desired) -> Result<(), TestCaseError
     prop_assert_eq!(running, desired.containers.keys().collect::<BTreeSet<_>>());
     prop_assert_eq!(&state.identity.objects, &desired.identity);
     prop_assert!(state.seen.job_containers.is_empty());
+    let filled = state.filled.iter().filter(|(_, whole)| **whole).map(|(database, _)| database);
+    prop_assert_eq!(filled.collect::<BTreeSet<_>>(), desired.databases.keys().collect::<BTreeSet<_>>());
     prop_assert_eq!(&world.snapshot().drained, &BTreeSet::new());
     Ok(())
 }
@@ -228,16 +233,23 @@ fn damaged(desired: &Desired, damages: &[Damage]) -> Result<World, TestCaseError
     Ok(World::new(desired.clone(), state))
 }
 
-/// Carries out a prefix of a plan, as a killed octo does.
+/// Carries out a prefix of a plan, as a killed octo does, and a part of what comes next if that is a job.
 fn prefix(world: &World, desired: &Desired, goal: &Goal, cut: Index) {
     let plan = plan(goal, desired, &world.snapshot());
     if plan.nodes.is_empty() {
         return;
     }
-    for node in &any_order(&plan, 0)[..cut.index(plan.nodes.len() + 1)] {
+    let order = any_order(&plan, 0);
+    let (done, left) = order.split_at(cut.index(order.len() + 1));
+    for node in done {
         if world.apply(&node.operation).is_err() {
             return;
         }
+    }
+    if let Some(node) = left.first()
+        && let Operation::RunJob { job } = &node.operation
+    {
+        world.break_off(job);
     }
 }
 

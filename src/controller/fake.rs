@@ -1,17 +1,19 @@
 //! An in-memory world for tests: it is observed and changed like the real one, and refuses what the
 //! real one would refuse.
 
-use std::collections::BTreeSet;
+mod jobs;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use crate::model::catalog::{Attachment, Part};
+use crate::model::catalog::Part;
 use crate::model::desired::Desired;
 use crate::model::fingerprint;
 use crate::model::name::Name;
 use crate::model::node::Topology;
 use crate::model::observed::{
-    JobContainer, JobRecord, Observed, ObservedBridge, ObservedContainer, ObservedDatabase, ObservedHealth,
-    ObservedIdentity, ObservedInstances, ObservedMessageBus, ObservedNetwork, ObservedPeer, Reached, RunState,
+    Observed, ObservedBridge, ObservedContainer, ObservedDatabase, ObservedHealth, ObservedIdentity, ObservedInstances,
+    ObservedMessageBus, ObservedNetwork, ObservedPeer, Reached, RunState,
 };
 use crate::model::operation::Operation;
 
@@ -28,6 +30,8 @@ pub struct State {
     pub seen: Observed,
     /// What the database holds, running or not.
     pub database: ObservedDatabase,
+    /// Databases that a job has filled, whole or up to where it was interrupted, which nobody can go on from.
+    pub filled: BTreeMap<Name, bool>,
     /// What the message bus holds.
     pub message_bus: ObservedMessageBus,
     /// What the identity service holds.
@@ -240,6 +244,7 @@ impl World {
             }
             Operation::DropDatabase { database } => {
                 state.database.databases.remove(database);
+                state.filled.remove(database);
             }
             Operation::EnsureDatabaseUser { user } => {
                 let owned = self.owned(user);
@@ -324,54 +329,12 @@ impl World {
         Ok(())
     }
 
-    fn run_job(&self, state: &mut State, job: &str) -> Result<(), String> {
-        let desired = &self.desired.jobs[job];
-        let fingerprint = fingerprint::of_job(desired);
-        require(state.seen.files.contains_key(job), "files")?;
-        let images = self.images(state, &desired.node).ok_or("no such node")?;
-        require(images.contains(&desired.process.image), "image")?;
-        require(desired.process.volumes.values().all(|volume| state.seen.volumes.contains(volume)), "volumes")?;
-        let network = &self.desired.nodes[&desired.node].network.name;
-        let network = state.seen.networks.contains_key(network) && self.has_bridge(state);
-        require(desired.network == Attachment::Host || network, "network")?;
-        if desired.at_removal {
-            let service = &desired.process.service;
-            let here = |name: &String| *self.desired.node_of(name) == desired.node;
-            let mut left = state.seen.containers.iter().filter(|(name, _)| here(name));
-            require(left.all(|(_, found)| found.service != *service), "containers gone")?;
-            state.traces.remove(service);
-            state.seen.job_containers.remove(job);
-            return Ok(());
-        }
-        for other in &desired.after {
-            let done = state.database.jobs.get(other).is_some_and(|record| record.finished.is_some());
-            require(done, "earlier job")?;
-        }
-        let owned = self.owned(&desired.process.service);
-        require(owned.is_subset(&state.database.databases), "databases")?;
-        state.seen.job_containers.remove(job);
-        state.database.jobs.insert(job.to_owned(), JobRecord { finished: Some(fingerprint), started: None });
-        Ok(())
-    }
-
     /// Switches the node off and on: the engine starts again what it is to keep running, and nothing
     /// that was never started.
     pub fn reboot(&self) {
         for found in self.lock().seen.containers.values_mut().filter(|found| found.state != RunState::Created) {
             found.state = if found.kept_running { RunState::Running } else { RunState::Exited(137) };
             found.health = if found.kept_running { ObservedHealth::Healthy } else { ObservedHealth::Unknown };
-        }
-    }
-
-    /// Leaves a job half done, as a killed process does.
-    pub fn interrupt_job(&self, job: &str, container: Option<RunState>) {
-        let mut state = self.lock();
-        let fingerprint = fingerprint::of_job(&self.desired.jobs[job]);
-        let record = JobRecord { finished: None, started: Some(fingerprint.clone()) };
-        state.database.jobs.insert(job.to_owned(), record);
-        if let Some(container) = container {
-            let container = JobContainer { fingerprint, state: container };
-            state.seen.job_containers.insert(job.to_owned(), container);
         }
     }
 }

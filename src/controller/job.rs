@@ -1,5 +1,5 @@
-//! Runs one-off jobs: a container that ends, and the record of it in the database. At a removal
-//! there is no database any more, and nothing is recorded.
+//! Runs one-off jobs: a container that ends, or what makes it needless, and the record of it in the
+//! database. At a removal there is no database any more, and nothing is recorded.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,15 +20,23 @@ use futures_util::StreamExt;
 const LOOK_PAUSE: Duration = Duration::from_secs(2);
 
 impl Adapters {
-    /// Runs a job to its end. If an earlier octo was killed and the job's container goes on, or
-    /// has ended well, that run counts.
+    /// Runs a job to its end, unless its databases can be filled in its place. If an earlier octo was
+    /// killed and the job's container goes on, or has ended well, that run counts.
     pub(super) async fn run_job(&self, name: &str, progress: &(dyn Fn(String) + Send + Sync)) -> Result<(), Error> {
         let job = self.job(name)?;
         let fingerprint = fingerprint::of_job(job);
         if self.left_by_an_earlier_run(name, &fingerprint).await? {
             progress("it was started before: waiting for its end".to_owned());
         } else {
-            self.begin(name, job, &fingerprint).await?;
+            if let Some(database) = self.records(job) {
+                // Before anything happens, so that an interruption can be seen.
+                database.begin_job(name, &fingerprint).await?;
+                if let Some(done) = self.restore(name, job, database).await? {
+                    self.state.write_job_log(name, &done)?;
+                    return self.conclude(name, job, &fingerprint).await;
+                }
+            }
+            self.begin(name, job).await?;
         }
         let engine = self.engine_of(name)?;
         let limit = Duration::from_secs(u64::from(job.timeout));
@@ -42,9 +50,7 @@ impl Adapters {
         self.state.write_job_log(name, &log)?;
         let failure = match (code, ended) {
             (Some(0), _) => {
-                if let Some(database) = self.records(job) {
-                    database.end_job(name, &fingerprint).await?;
-                }
+                self.conclude(name, job, &fingerprint).await?;
                 return engine.remove_container(name).await;
             }
             (Some(code), Some(state)) => end_in_words(code, &state),
@@ -109,11 +115,15 @@ impl Adapters {
         Ok(false)
     }
 
-    /// Records the beginning before anything happens, so that an interruption can be seen.
-    async fn begin(&self, name: &str, job: &DesiredJob, fingerprint: &str) -> Result<(), Error> {
-        if let Some(database) = self.records(job) {
-            database.begin_job(name, fingerprint).await?;
-        }
+    /// Completes what a job has done that ended well, and records it.
+    async fn conclude(&self, name: &str, job: &DesiredJob, fingerprint: &str) -> Result<(), Error> {
+        let Some(database) = self.records(job) else { return Ok(()) };
+        self.complete(name, job, database).await?;
+        database.end_job(name, fingerprint).await
+    }
+
+    /// Starts the container of a job.
+    async fn begin(&self, name: &str, job: &DesiredJob) -> Result<(), Error> {
         let files = self.files_at(name)?.files_of(name);
         let body = spec::of_job(name, job, self.surroundings(&job.node, &files));
         let engine = self.engine_of(name)?;

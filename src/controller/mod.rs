@@ -37,6 +37,7 @@ pub mod progress;
 pub mod rabbitmq;
 pub mod raw_mode;
 pub mod rest;
+mod restore;
 pub mod state;
 pub mod steps;
 pub mod trace;

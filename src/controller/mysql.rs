@@ -1,6 +1,8 @@
 //! The database server: databases, users, and the record of jobs. octo connects as the user
 //! `octo`, whose password is the secret `<service>.root`.
 
+pub mod script;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -49,6 +51,7 @@ const DEADLOCK: u16 = 1213;
 pub struct Database {
     /// Address and port, in the order in which the load balancer chooses the writer.
     members: Vec<(String, u16)>,
+    user: String,
     password: String,
     mask: Mask,
 }
@@ -64,7 +67,7 @@ impl Database {
                 .ok_or_else(|| Error::new(ErrorKind::Internal, format!("`{address}` is no address of a database")))
         };
         let members = addresses.iter().map(member).collect::<Result<_, Error>>()?;
-        Ok(Self { members, password: password.to_owned(), mask })
+        Ok(Self { members, user: USER.to_owned(), password: password.to_owned(), mask })
     }
 
     /// What the server holds. `users` are those to prove: service -> password.
@@ -240,7 +243,7 @@ impl Database {
     }
 
     async fn connect(&self) -> Result<Conn, Error> {
-        let answer = self.open(USER, &self.password).await;
+        let answer = self.open(&self.user, &self.password).await;
         answer.map_err(|error| self.explain(&self.unreachable(), &error))
     }
 
@@ -248,7 +251,7 @@ impl Database {
     async fn connect_patiently(&self) -> Result<Conn, Error> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.open(USER, &self.password).await {
+            match self.open(&self.user, &self.password).await {
                 Ok(connection) => return Ok(connection),
                 Err(mysql_async::Error::Io(_)) if Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
                 Err(error) => return Err(self.explain(&self.unreachable(), &error)),

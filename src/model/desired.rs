@@ -242,6 +242,10 @@ pub struct DesiredJob {
     pub after: BTreeSet<String>,
     /// Databases to make anew if the job was interrupted before it ever succeeded.
     pub fills: BTreeSet<Name>,
+    /// What octo fills them with in the job's place if all are empty: database -> SQL file in the image.
+    pub snapshots: BTreeMap<Name, String>,
+    /// What octo executes afterwards, either way: database -> SQL file of the job.
+    pub statements: BTreeMap<Name, String>,
     /// Whether it runs when the service's containers are healthy, instead of before they start.
     pub when_running: bool,
     /// Whether it runs when the cloud is removed, and at no other time.

@@ -142,8 +142,8 @@ pub enum Operation {
         /// The service whose user it is.
         user: Name,
     },
-    /// Runs a job to its end, or waits for the one that runs. It is recorded, unless it is one of the
-    /// removal.
+    /// Runs a job to its end, or waits for the one that runs; fills its databases in its place if they are
+    /// all empty and its image has what for. It is recorded, unless it is one of the removal.
     RunJob {
         /// Its full name.
         job: String,

@@ -41,7 +41,7 @@ impl ImageBuilder for NoBuilder {
 }
 
 impl Scene {
-    fn cloud(&self) -> Cloud {
+    pub(super) fn cloud(&self) -> Cloud {
         let roles = BTreeSet::from([Role::Control, Role::Compute]);
         let node = DesiredNode { number: 0, address: None, roles, network: self.network.clone() };
         let desired = Desired {
@@ -82,7 +82,7 @@ impl Scene {
         }
     }
 
-    fn adapters(&self, cloud: Cloud) -> Adapters {
+    pub(super) fn adapters(&self, cloud: Cloud) -> Adapters {
         Adapters::new(Arc::new(cloud), self.engine.clone(), Box::new(NoBuilder)).unwrap()
     }
 

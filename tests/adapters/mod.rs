@@ -8,5 +8,6 @@ mod mysql;
 mod netlink;
 mod node_files;
 mod openstack;
+mod restore;
 mod scene;
 mod transfer;

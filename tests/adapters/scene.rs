@@ -127,6 +127,8 @@ impl Scene {
             job: "sync".parse().unwrap(),
             after: BTreeSet::new(),
             fills: BTreeSet::new(),
+            snapshots: BTreeMap::new(),
+            statements: BTreeMap::new(),
             when_running: false,
             at_removal: false,
             holds: true,

@@ -11,7 +11,7 @@ use octo::model::resolve;
 use octo::model::settings::Settings;
 
 mod mutation;
-mod rendered;
+pub mod rendered;
 mod schema;
 mod shipped;
 

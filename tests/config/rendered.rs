@@ -11,7 +11,7 @@ use octo::model::secret::Secrets;
 use octo::view::files::{self, Sizing};
 use octo::view::rendered::RenderedFiles;
 
-const ONE: &str = "cloud: lab\n";
+pub const ONE: &str = "cloud: lab\n";
 const PAIR: &str = "
 cloud: pair
 nodes:
@@ -30,7 +30,7 @@ network: {management: {subnet: 10.203.0.0/16, uplink: {interface: eth1}}, extern
 ";
 
 /// All files of a cloud in which every secret is called what it is.
-fn rendered(configuration: &str, local: &str) -> RenderedFiles {
+pub fn rendered(configuration: &str, local: &str) -> RenderedFiles {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("configuration.yaml");
     fs::write(&config, configuration).unwrap();
@@ -56,7 +56,8 @@ fn rendered(configuration: &str, local: &str) -> RenderedFiles {
     files::render(&desired, &sources).unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
-fn file(files: &RenderedFiles, owner: &str, path: &str) -> String {
+/// A file of a container or job.
+pub fn file(files: &RenderedFiles, owner: &str, path: &str) -> String {
     let found =
         files.of(owner).iter().find(|file| file.path == path).unwrap_or_else(|| panic!("{owner} has no {path}"));
     String::from_utf8(found.content.clone()).unwrap()
@@ -163,4 +164,17 @@ fn the_rings_keys_are_numbered_as_they_take_their_turns() {
     }
     let options = file(&files, "lab-keystone-api", "/etc/keystone/keystone.conf");
     assert!(options.contains("\nexpiration = 3600\nallow_expired_window = 172800\n"), "{options}");
+}
+
+/// Nova fills in the braces from its own options: no password is in its database.
+#[test]
+fn cells_are_the_same_in_all_clouds_and_in_both_files() {
+    let files = rendered(ONE, "local");
+    let cells = file(&files, "lab-nova-schemas", "/etc/nova/cells.sql");
+    assert_eq!(cells, file(&rendered(PAIR, "ctl1"), "pair-nova-schemas", "/etc/nova/cells.sql"));
+    assert!(cells.starts_with("-- Tells Nova of its cells"), "{cells}");
+    let cell0 = "{scheme}://{username}:{password}@{hostname}:{port}/nova_cell0?{query}";
+    assert!(cells.contains(&format!("'{cell0}', 'none:///', FALSE")), "{cells}");
+    let schemas = file(&files, "lab-nova-schemas", "/etc/nova/schemas.py");
+    assert_eq!(line_of(&schemas, "CELL0 ="), format!("CELL0 = \"{cell0}\""));
 }

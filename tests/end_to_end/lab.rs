@@ -108,6 +108,16 @@ impl Lab {
         Finished::new(format!("octo {}", arguments.join(" ")), &output)
     }
 
+    /// A job of this cloud had no need to run: its databases have been filled from the image.
+    #[track_caller]
+    pub fn filled_from_its_image(&self, service: &str, job: &str, databases: &[&str]) {
+        let log = self.state().join(format!("logs/{}-{service}-{job}.log", self.name));
+        let log = std::fs::read_to_string(log).unwrap();
+        for database in databases {
+            assert!(log.contains(&format!("{database}: filled with /usr/share/octo/schema/")), "{log}");
+        }
+    }
+
     /// Brings the cloud up.
     pub fn up(&self) {
         self.run(&["up"]).succeeds();

@@ -1,5 +1,7 @@
 //! Files into and out of containers, which need not run, as tar archives.
 
+use std::io::{self, Read};
+
 use bollard::errors::Error as EngineError;
 use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, UploadToContainerOptionsBuilder};
 use bytes::Bytes;
@@ -17,6 +19,9 @@ pub enum CopyError {
     /// The container has no such path.
     #[error("there is no such path in the container")]
     NoPath,
+    /// What the engine has sent is no archive, or not a whole one.
+    #[error("the engine's archive cannot be read")]
+    Archive(#[from] io::Error),
     /// Anything else that the engine says.
     #[error(transparent)]
     Engine(EngineError),
@@ -57,5 +62,51 @@ impl Engine {
             }
         }
         Ok(archive)
+    }
+    /// The content of a file of a container, up to a size; `None` if it has no such file.
+    pub async fn read_file(&self, container: &str, path: &str, limit: usize) -> Result<Option<Vec<u8>>, CopyError> {
+        match self.download(container, path, limit).await {
+            Ok(archive) => Ok(content(&archive)?),
+            Err(CopyError::NoPath) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The content of the first thing in an archive, if that is a file.
+fn content(archive: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    let mut archive = tar::Archive::new(archive);
+    let Some(first) = archive.entries()?.next() else { return Ok(None) };
+    let mut first = first?;
+    if !first.header().entry_type().is_file() {
+        return Ok(None);
+    }
+    let mut content = Vec::new();
+    first.read_to_end(&mut content)?;
+    // An archive that ends early is a shorter file to its reader.
+    if content.len() as u64 == first.size() { Ok(Some(content)) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archive(kind: tar::EntryType, content: &[u8]) -> Vec<u8> {
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(0o644);
+        header.set_size(content.len() as u64);
+        archive.append_data(&mut header, "one.sql", content).unwrap();
+        archive.into_inner().unwrap()
+    }
+
+    #[test]
+    fn a_file_is_read_whole_or_not_at_all() {
+        let whole = archive(tar::EntryType::Regular, &[b'x'; 2000]);
+        assert_eq!(content(&whole).unwrap().unwrap(), [b'x'; 2000]);
+        assert_eq!(content(&whole[..1024]).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(content(&archive(tar::EntryType::Directory, b"")).unwrap(), None);
+        assert_eq!(content(&[]).unwrap(), None);
     }
 }

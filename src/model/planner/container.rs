@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::desired::DesiredContainer;
+use crate::model::desired::{DesiredContainer, DesiredJob};
 use crate::model::fingerprint;
 use crate::model::name::Name;
 use crate::model::observed::{ObservedContainer, ObservedHealth, RunState, is_here};
@@ -69,6 +69,12 @@ impl Planner<'_> {
             before.extend(self.files(name, &desired.files_digest, None));
             self.started(name, desired, Some(found), "", before);
         }
+    }
+
+    /// The node after which the image of a job can be read, which takes a container of it: its service's first.
+    pub(super) fn image_readable(&self, job: &DesiredJob) -> Option<NodeId> {
+        let (first, _) = self.desired.containers_on(&job.node, &job.process.service).next()?;
+        self.node(&Operation::CreateContainer { container: first.clone() })
     }
 
     /// Why a container has to be made, if it has.

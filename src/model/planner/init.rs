@@ -262,6 +262,9 @@ impl Planner<'_> {
         after.extend(self.images_sent(&job.node, &service));
         after.extend(self.network(&job.node));
         after.extend(job.after.iter().filter_map(|other| self.node(&Operation::RunJob { job: other.clone() })));
+        if !job.snapshots.is_empty() && record.is_none_or(|record| record.finished.is_none()) {
+            after.extend(self.image_readable(job));
+        }
         for needed in self.desired.infrastructure_of(&job.process.service) {
             after.extend(self.ready(needed));
         }

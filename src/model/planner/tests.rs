@@ -61,7 +61,7 @@ services:
     containers:
       api: {command: [id], ports: [5000], health: {http: {port: 5000, path: /}}}
     jobs:
-      schema: {command: [sync], fills: [id]}
+      schema: {command: [sync], fills: [id], snapshots: {id: /id.sql}}
       bootstrap: {command: [bootstrap], after: [schema], holds: false}
   app:
     image: id
@@ -175,6 +175,24 @@ fn another_image_runs_the_schema_before_the_service() {
         process.image = process.image.replace("octo/id:1", "octo/id:2");
     }
     assert_snapshot!(plan(&Goal::Up, &desired, &world.snapshot()));
+}
+
+/// The image is read through a container of the service, which need not run.
+#[test]
+fn a_new_database_waits_for_a_container_whose_image_has_its_schema() {
+    let desired = cloud(|_, _| ());
+    let waits = |plan: &Plan| {
+        let place = |name: &str| plan.nodes.iter().find(|node| node.operation.to_string() == name).unwrap();
+        place("run job lab-id-schema").after.contains(&place("create container lab-id-api").id)
+    };
+    let world = world(&desired);
+    assert!(waits(&plan(&Goal::Up, &desired, &world.snapshot())));
+    // Later its own command completes it, whenever that is.
+    carry_out(&world, &desired, &Goal::Up);
+    let mut changed = desired.clone();
+    changed.jobs.get_mut("lab-id-schema").unwrap().process.command.push("again".to_owned());
+    changed.containers.get_mut("lab-id-api").unwrap().files_digest = "other".to_owned();
+    assert!(!waits(&plan(&Goal::Up, &changed, &world.snapshot())));
 }
 
 #[test]

@@ -220,6 +220,8 @@ impl<'a> Resolver<'a> {
             job: name.clone(),
             after: job.after.iter().map(other).collect(),
             fills: job.fills.iter().cloned().collect(),
+            snapshots: job.snapshots.clone(),
+            statements: job.statements.clone(),
             when_running: job.when_running,
             at_removal: job.at_removal,
             holds: job.holds && !job.when_running && !job.at_removal,

@@ -80,7 +80,12 @@ pub fn removal(input: &Input<'_>, found: &mut Vec<Problem>) {
             if !job.at_removal {
                 continue;
             }
-            let useless = [("fills", !job.fills.is_empty()), ("when_running", job.when_running)];
+            let useless = [
+                ("fills", !job.fills.is_empty()),
+                ("snapshots", !job.snapshots.is_empty()),
+                ("statements", !job.statements.is_empty()),
+                ("when_running", job.when_running),
+            ];
             for (key, _) in useless.into_iter().filter(|(_, given)| *given) {
                 let place = input.service(name, steps!["jobs", job_name, key]).of_key();
                 let message =

@@ -21,6 +21,7 @@ mod release;
 mod rings;
 mod services;
 mod sharing;
+mod sql;
 
 use super::bundle::Bundle;
 use super::catalog::{Catalog, Service};
@@ -70,6 +71,8 @@ const CATALOG_RULES: &[Rule] = &[
     jobs::cycles,
     jobs::phases,
     jobs::removal,
+    sql::snapshots,
+    sql::statements,
     files::templates,
     files::modes,
     mounts::directories,
