@@ -8,5 +8,6 @@ mod mysql;
 mod netlink;
 mod node_files;
 mod openstack;
+mod remote;
 mod scene;
 mod transfer;
