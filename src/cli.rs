@@ -124,7 +124,7 @@ pub enum Verb {
     Status(StatusArgs),
     /// Show the logs of containers, merged
     Logs(LogsArgs),
-    /// Look for what is wrong with this machine, and say how to repair it
+    /// Look for what is wrong with this machine and other nodes, and say how to repair it
     Doctor(DoctorArgs),
     /// Print what an OpenStack client needs: eval "$(octo openrc)"
     Openrc(OpenrcArgs),

@@ -12,10 +12,13 @@ use std::time::Duration;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{AccessFlags, access, geteuid};
 
-use super::docker::Engine;
+use super::docker::{Engine, EngineInfo};
 use super::netlink::HostNetwork;
 use crate::error::Error;
-use crate::model::doctor::{self, Directory, Disk, Facts, KernelFeature};
+use crate::model::doctor::{self, Directory, Disk, Facts, KernelFeature, Trouble};
+
+mod outlook;
+pub mod remote;
 
 /// How long the name service may take to know the host's own name.
 const NAME_TIME: Duration = Duration::from_secs(2);
@@ -76,18 +79,25 @@ pub struct Places<'a> {
 }
 
 /// The engine's own account; `Err` says why there is none.
-pub async fn engine(engine: &Result<Engine, Error>) -> Result<doctor::Engine, String> {
-    let engine = engine.as_ref().map_err(because)?;
-    let info = engine.info().await.map_err(|error| because(&error))?;
+pub async fn engine(engine: &Result<Engine, Error>) -> Result<doctor::Engine, Trouble> {
+    let silent = |error: &Error| Trouble { reason: because(error), repair: None };
+    let engine = engine.as_ref().map_err(silent)?;
+    engine.info().await.map(account).map_err(|error| silent(&error))
+}
+
+fn account(info: EngineInfo) -> doctor::Engine {
     let limits = [("memory", info.memory_limit), ("processes", info.pids_limit)];
-    Ok(doctor::Engine {
+    doctor::Engine {
+        id: info.id,
         version: info.version,
         api: info.api_version,
         storage_driver: info.storage_driver,
         cgroup_version: info.cgroup_version,
         root_directory: info.root_directory,
         missing_limits: limits.iter().filter(|(_, present)| !present).map(|(name, _)| (*name).to_owned()).collect(),
-    })
+        architecture: info.architecture,
+        kernel: info.kernel,
+    }
 }
 
 /// The innermost cause, which names what is wrong.
@@ -129,8 +139,8 @@ pub async fn machine(facts: &mut Facts, capabilities: impl Iterator<Item = Strin
 }
 
 /// Which of some devices the machine has.
-pub fn devices<'a>(wanted: impl Iterator<Item = &'a String>) -> BTreeMap<String, bool> {
-    wanted.map(|path| (path.clone(), Path::new(path).exists())).collect()
+pub fn devices<'a>(wanted: impl Iterator<Item = &'a String>) -> BTreeMap<String, Option<bool>> {
+    wanted.map(|path| (path.clone(), Some(Path::new(path).exists()))).collect()
 }
 
 /// Whether something accepts connections at `host:port`.
@@ -147,8 +157,12 @@ fn read(path: impl AsRef<Path>) -> Option<String> {
 }
 
 fn memory_available() -> Option<u64> {
-    let text = read("/proc/meminfo")?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    available_in(read("/proc/meminfo")?.lines())
+}
+
+/// The memory that new processes can have, from the lines in which a kernel shows its memory.
+fn available_in<'a>(mut lines: impl Iterator<Item = &'a str>) -> Option<u64> {
+    let line = lines.find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }

@@ -27,6 +27,11 @@ pub fn holder(address: Ipv4Addr, port: u16) -> Option<String> {
 fn listeners(address: Ipv4Addr, port: u16) -> BTreeSet<String> {
     let version_4 = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
     let version_6 = fs::read_to_string("/proc/net/tcp6").unwrap_or_default();
+    listeners_among(version_4.lines().chain(version_6.lines()), address, port)
+}
+
+/// The same from the lines in which a kernel shows its sockets.
+pub fn listeners_among<'a>(sockets: impl Iterator<Item = &'a str>, address: Ipv4Addr, port: u16) -> BTreeSet<String> {
     // Addresses are shown as the machine has them in memory: the last byte first.
     let own = format!("{:08X}", u32::from(address).swap_bytes());
     let all = ["0".repeat(8), "0".repeat(32)];
@@ -34,7 +39,7 @@ fn listeners(address: Ipv4Addr, port: u16) -> BTreeSet<String> {
     let matches =
         |shown: &str| shown == own || shown == mapped || all.iter().any(|any| shown == any) || address.is_unspecified();
     let mut inodes = BTreeSet::new();
-    for line in version_4.lines().chain(version_6.lines()) {
+    for line in sockets {
         let fields: Vec<&str> = line.split_whitespace().collect();
         if let [_, local, _, LISTEN, _, _, _, _, _, inode, ..] = fields.as_slice()
             && let Some((shown, number)) = local.split_once(':')

@@ -36,20 +36,35 @@ impl Peers {
         if settings.nodes.is_empty() {
             return Ok(Self::unasked(settings));
         }
-        let own = HostNetwork::open()?.occupied().await?;
-        let local = local(settings, &own)?.clone();
-        let others = settings.nodes.iter().filter(|node| node.name != local);
-        let answers =
-            join_all(others.map(async |node| (node.name.clone(), Engine::connect(endpoint(node)).await))).await;
+        let local = here(settings).await?;
+        let answers = ask(settings, Some(&local)).await;
+        Ok(Self::of(local, &answers))
+    }
+
+    /// Those that were asked, as they are seen from a node.
+    pub fn of(local: Name, answers: &BTreeMap<Name, Result<Engine, Error>>) -> Self {
         let mut peers = Self { site: Site { local, silent: BTreeMap::new() }, engines: BTreeMap::new() };
         for (node, answer) in answers {
             match answer {
-                Ok(engine) => drop(peers.engines.insert(node, engine)),
-                Err(error) => drop(peers.site.silent.insert(node, error.to_string())),
+                Ok(engine) => drop(peers.engines.insert(node.clone(), engine.clone())),
+                Err(error) => drop(peers.site.silent.insert(node.clone(), error.to_string())),
             }
         }
-        Ok(peers)
+        peers
     }
+}
+
+/// The node that this machine is.
+pub async fn here(settings: &Settings) -> Result<Name, Error> {
+    let own = HostNetwork::open()?.occupied().await?;
+    local(settings, &own).cloned()
+}
+
+/// Connects to the engines of all nodes but one at once.
+pub async fn ask(settings: &Settings, but: Option<&Name>) -> BTreeMap<Name, Result<Engine, Error>> {
+    let others = settings.nodes.iter().filter(|node| Some(&node.name) != but);
+    let answers = join_all(others.map(async |node| (node.name.clone(), Engine::connect(endpoint(node)).await)));
+    answers.await.into_iter().collect()
 }
 
 /// Where a node's engine is.

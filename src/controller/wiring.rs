@@ -56,7 +56,8 @@ pub async fn images(context: &Context, loaded: Loaded, engine: &Engine) -> Resul
     assembled(context, loaded, engine, peers).await
 }
 
-async fn assembled(context: &Context, loaded: Loaded, engine: &Engine, peers: Peers) -> Result<Arc<Cloud>, Error> {
+/// Resolves and renders a cloud whose other nodes were asked already.
+pub async fn assembled(context: &Context, loaded: Loaded, engine: &Engine, peers: Peers) -> Result<Arc<Cloud>, Error> {
     let state = state(context, &loaded.settings);
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let sizing = Sizing { processors: u16::try_from(processors).unwrap_or(u16::MAX) };

@@ -1,16 +1,20 @@
-//! The doctor's judgement: facts about the machine in, findings out. Every fact is optional, since
+//! The doctor's judgement: facts about machines in, findings out. Every fact is optional, since
 //! any of them may be out of reach; what is not known is not judged.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use ipnet::Ipv4Net;
 use serde::Serialize;
 
+use super::name::Name;
 use super::observed::Occupied;
 
 mod host;
 mod network;
+mod nodes;
+
+pub use network::{ExternalVip, WantedNetwork};
+pub use nodes::{NodeFacts, NodesFacts, clock_ahead, examine_nodes, preflight_nodes};
 
 /// The oldest version of the engine's API that octo speaks.
 pub const OLDEST_API: (u16, u16) = (1, 41);
@@ -32,27 +36,34 @@ const GIB: u64 = 1 << 30;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
     /// The engine; `Err` says why it does not answer.
-    pub engine: Option<Result<Engine, String>>,
+    pub engine: Option<Result<Engine, Trouble>>,
     /// The endpoint at which it was asked.
     pub endpoint: String,
     /// Whether octo runs as root.
     pub root: Option<bool>,
     /// Processors.
     pub processors: Option<usize>,
+    /// Whether it has a vote in the cloud and nothing else, for which one processor is enough.
+    pub small: bool,
     /// Bytes of memory that new processes can have.
     pub memory_available: Option<u64>,
+    /// Bytes of memory in all: what is judged where nobody can tell how much new processes can have.
+    pub memory_total: Option<u64>,
     /// Capabilities that containers need and that this machine cannot give.
     pub missing_capabilities: Option<Vec<String>>,
     /// Containers of the cloud that do not run yet.
     pub containers_to_start: Option<usize>,
+    /// Those, and the ones that run.
+    pub containers: Option<usize>,
     /// The places that octo fills.
     pub disks: Vec<Disk>,
     /// Directories that octo writes.
     pub directories: Vec<Directory>,
     /// What the kernel can do, by name; `false` where it is known to be missing.
     pub kernel: BTreeMap<KernelFeature, bool>,
-    /// Devices that containers of the cloud need, and whether the machine has them.
-    pub devices: BTreeMap<String, bool>,
+    /// Devices that containers of the cloud need, and whether the machine has them; `None` where
+    /// nobody can tell.
+    pub devices: BTreeMap<String, Option<bool>>,
     /// Whether the host forwards IPv4.
     pub ip_forward: Option<bool>,
     /// Ports of the cloud that others listen on -> who.
@@ -73,9 +84,20 @@ pub struct Facts {
     pub reached: BTreeMap<String, Result<(), String>>,
 }
 
+/// Why something is not as it has to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// What is wrong.
+    pub reason: String,
+    /// The command or edit that repairs it, if it is another than the usual one.
+    pub repair: Option<String>,
+}
+
 /// What the engine says of itself.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Engine {
+    /// Its identity, which no other engine has.
+    pub id: String,
     /// Its version.
     pub version: String,
     /// The newest API that it speaks, as `1.41`.
@@ -88,6 +110,10 @@ pub struct Engine {
     pub root_directory: String,
     /// What it cannot limit (`memory`, `pids`), as it says itself.
     pub missing_limits: Vec<String>,
+    /// What its machine's processors are: `x86_64`.
+    pub architecture: String,
+    /// The version of its machine's kernel.
+    pub kernel: String,
 }
 
 /// A file system that octo fills.
@@ -133,19 +159,6 @@ pub enum KernelFeature {
     BridgeFirewall,
 }
 
-/// The network of a cloud.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WantedNetwork {
-    /// The bridge.
-    pub bridge: String,
-    /// The management subnet.
-    pub subnet: Ipv4Net,
-    /// The address for users.
-    pub external_vip: Ipv4Addr,
-    /// The MTU that configuration.yaml asks for.
-    pub mtu: Option<u16>,
-}
-
 /// Whether a Debian base can be bootstrapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bootstrap {
@@ -163,6 +176,8 @@ pub enum Level {
     Failure,
     /// octo works, but.
     Warning,
+    /// It should be looked at, and nobody can.
+    Unknown,
     /// As it should be.
     Ok,
 }
@@ -170,6 +185,9 @@ pub enum Level {
 /// What the doctor found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
+    /// The node, in a cloud of several; nothing if it is about all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<Name>,
     /// How serious it is.
     pub level: Level,
     /// What was looked at, as one word or two.
@@ -182,19 +200,23 @@ pub struct Finding {
 
 impl Finding {
     fn ok(subject: &'static str, message: impl Into<String>) -> Self {
-        Self { level: Level::Ok, subject, message: message.into(), repair: None }
+        Self { node: None, level: Level::Ok, subject, message: message.into(), repair: None }
+    }
+
+    fn unknown(subject: &'static str, message: impl Into<String>) -> Self {
+        Self { level: Level::Unknown, ..Self::ok(subject, message) }
     }
 
     fn warning(subject: &'static str, message: impl Into<String>, repair: impl Into<String>) -> Self {
-        Self { level: Level::Warning, subject, message: message.into(), repair: Some(repair.into()) }
+        Self { level: Level::Warning, repair: Some(repair.into()), ..Self::ok(subject, message) }
     }
 
     fn failure(subject: &'static str, message: impl Into<String>, repair: impl Into<String>) -> Self {
-        Self { level: Level::Failure, subject, message: message.into(), repair: Some(repair.into()) }
+        Self { level: Level::Failure, repair: Some(repair.into()), ..Self::ok(subject, message) }
     }
 }
 
-/// Judges everything that is known, in the order of reading.
+/// Judges everything that is known of a machine, in the order of reading.
 pub fn examine(facts: &Facts) -> Vec<Finding> {
     let mut findings = host::engine(facts);
     findings.extend(host::machine(facts));

@@ -248,6 +248,35 @@ mod tests {
     }
 
     #[test]
+    fn a_finding_names_its_node_where_there_are_several() {
+        let finding = |node: Option<&'static str>| Finding {
+            node: node.map(Name::fixed),
+            level: Level::Failure,
+            subject: "engine",
+            message: "no answer at ssh://root@192.0.2.12: Connection refused".to_owned(),
+            repair: Some("start it there: systemctl start docker".to_owned()),
+        };
+        insta::assert_snapshot!(format!("{:#}", doctor(&[finding(Some("ctl2"))])), @r#"
+        {
+          "version": 1,
+          "kind": "doctor",
+          "failures": 1,
+          "warnings": 0,
+          "findings": [
+            {
+              "node": "ctl2",
+              "level": "failure",
+              "subject": "engine",
+              "message": "no answer at ssh://root@192.0.2.12: Connection refused",
+              "repair": "start it there: systemctl start docker"
+            }
+          ]
+        }
+        "#);
+        assert!(doctor(&[finding(None)])["findings"][0].get("node").is_none());
+    }
+
+    #[test]
     fn an_error_has_its_exit_code() {
         let failure = Error::new(ErrorKind::Environment, "the engine does not answer").hint("systemctl start docker");
         insta::assert_snapshot!(format!("{:#}", error(&failure)), @r#"

@@ -9,5 +9,6 @@ mod netlink;
 mod node_files;
 mod openstack;
 mod restore;
+mod remote;
 mod scene;
 mod transfer;

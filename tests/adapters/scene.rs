@@ -187,7 +187,7 @@ pub async fn make_image(engine: &Engine, tag: &str) {
     }
     add("bin/busybox", tar::EntryType::Regular, &busybox);
     let applets = ["sh", "sleep", "cat", "nc", "id", "kill", "touch", "hostname", "ip", "echo", "httpd", "grep"];
-    for applet in applets.iter().chain(&["rm", "rmdir"]) {
+    for applet in applets.iter().chain(&["rm", "rmdir", "stat"]) {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_size(0);

@@ -129,6 +129,48 @@ fn the_doctor_examines_a_machine_without_an_engine() {
 }
 
 #[test]
+fn the_doctor_tells_of_every_node_that_is_silent() {
+    let environment = Environment::new();
+    let configuration = "
+nodes:
+  - {name: ctl1, address: 127.0.0.1, engine: 'unix:///nowhere/ctl1.sock', roles: [control]}
+  - {name: ctl2, address: 192.0.2.12, engine: 'unix:///nowhere/ctl2.sock', roles: [control]}
+  - {name: wit, address: 192.0.2.13, engine: 'tcp://127.0.0.1:1', roles: [witness]}
+network: {management: {subnet: 10.203.0.0/16}, external_vip: 192.0.2.100}
+";
+    std::fs::write(environment.path().join("configuration.yaml"), configuration).unwrap();
+    let ran = environment.octo(&["doctor", "--format", "json"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (4, ""), "{}", ran.stdout);
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let findings = document["findings"].as_array().unwrap();
+    let silent = findings.iter().filter(|finding| finding["subject"] == "engine" && finding["level"] == "failure");
+    let places: Vec<(&str, &str)> =
+        silent.map(|finding| (finding["node"].as_str().unwrap(), finding["message"].as_str().unwrap())).collect();
+    for (place, (node, endpoint)) in places.iter().zip([
+        ("ctl1", "unix:///nonexistent"),
+        ("ctl2", "unix:///nowhere/ctl2.sock"),
+        ("wit", "tcp://127.0.0.1:1"),
+    ]) {
+        assert!(place.0 == node && place.1.starts_with(&format!("no answer at {endpoint}: ")), "{place:?}");
+    }
+    assert_eq!(places.len(), 3, "{}", ran.stdout);
+    assert!(findings.iter().any(|finding| finding["node"] == "ctl1" && finding["subject"] == "kernel"));
+
+    let ran = environment.octo(&["doctor"]);
+    for title in ["node ctl1\n", "\nnode ctl2\n", "\nnode wit\n"] {
+        assert!(ran.stdout.contains(title), "{}", ran.stdout);
+    }
+
+    std::fs::write(environment.path().join("configuration.yaml"), configuration.replace("127.0.0.1,", "192.0.2.11,"))
+        .unwrap();
+    let ran = environment.octo(&["doctor"]);
+    assert_eq!(ran.code, 4, "{}", ran.stdout);
+    for words in ["octo runs on none of the cloud's nodes", "node ctl1\n", "node wit\n"] {
+        assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
+    }
+}
+
+#[test]
 fn a_mistake_in_a_file_is_told_before_an_engine_is_asked() {
     let environment = Environment::new();
     std::fs::write(environment.path().join("configuration.yaml"), "cloudd: lab\n").unwrap();

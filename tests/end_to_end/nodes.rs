@@ -27,8 +27,23 @@ fn unasked(pair: &Pair, arguments: &[&str]) -> Finished {
     Finished::new(format!("octo {}", arguments.join(" ")), &output)
 }
 
+/// What the doctor finds of a node, but for what is as it should be: level and message.
+fn found(pair: &Pair, node: &str) -> Vec<(String, String)> {
+    let examined: Value = serde_json::from_str(&pair.octo(&["--format", "json", "doctor"]).out).unwrap();
+    let of_node = |finding: &&Value| finding["node"] == node;
+    let all: Vec<&Value> = examined["findings"].as_array().unwrap().iter().filter(of_node).collect();
+    assert!(!all.is_empty(), "nothing is told of {node}: {examined}");
+    let text = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
+    let wrong = all.into_iter().filter(|finding| finding["level"] != "ok");
+    wrong.map(|finding| (text(finding, "level"), text(finding, "message"))).collect()
+}
+
 /// The pair is whole before and after.
 pub fn a_node_goes_and_comes(pair: &Pair) {
+    for node in &NODES[1..] {
+        let failures: Vec<_> = found(pair, node).into_iter().filter(|(level, _)| level != "warning").collect();
+        assert!(failures.is_empty(), "{node}: {failures:?}");
+    }
     let api = Pair::container("keystone-api", HOST);
     unasked(pair, &["node", "drain", NODE]).succeeds();
     let drained = told(pair);
@@ -39,6 +54,10 @@ pub fn a_node_goes_and_comes(pair: &Pair) {
 
     // Both control nodes are needed for the votes while the witness is away.
     unasked(pair, &["stop", "--node", WITNESS]).succeeds();
+    let unseen = found(pair, WITNESS);
+    let honest =
+        |(level, message): &(String, String)| level == "unknown" && message.contains("no container of the cloud");
+    assert!(unseen.iter().any(honest), "{unseen:?}");
     unasked(pair, &["stop", "--node", NODE]).exits_with(2).says("would have 1 of 3 votes");
     unasked(pair, &["node", "remove", WITNESS]).exits_with(2);
     pair.octo(&["start", "--node", WITNESS]).succeeds();

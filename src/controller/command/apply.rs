@@ -25,7 +25,7 @@ const ROUNDS: usize = 5;
 /// A plan of at most so many operations is shown whole.
 const SHOWN_WHOLE: usize = 20;
 
-/// Looks at the machine before a plan is carried out.
+/// Looks at the machines before a plan is carried out.
 #[async_trait]
 pub trait Preflight: Send + Sync {
     /// Refuses, with the repair, what is bound to fail.
@@ -52,7 +52,7 @@ pub struct Undertaking<'a> {
     pub observe: &'a dyn Observe,
     /// Carries out operations.
     pub perform: Arc<dyn Perform>,
-    /// Looks at the machine.
+    /// Looks at the machines.
     pub preflight: &'a dyn Preflight,
     /// Takes events.
     pub reporter: Arc<dyn Reporter>,

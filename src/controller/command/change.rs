@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::controller::cloud::Cloud;
 use crate::controller::command::apply::{NoPreflight, Preflight, Undertaking, apply};
-use crate::controller::command::preflight::MachinePreflight;
+use crate::controller::command::preflight::NodesPreflight;
 use crate::controller::command::{DONE, select};
 use crate::controller::context::Context;
 use crate::controller::docker::Engine;
@@ -113,10 +113,10 @@ pub async fn undertake(
         context.output.say(&format!("images stand on {}: {reason}\n", distro.as_str()));
         state.record_base(&cloud.base)?;
     }
-    let on_machine = MachinePreflight { endpoint: wiring::endpoint(context), engine, cloud };
+    let on_nodes = NodesPreflight { endpoint: wiring::endpoint(context), engine, cloud };
     let preflight: &dyn Preflight = match goal {
         Goal::Stop(_) | Goal::Remove { .. } | Goal::Drain { .. } | Goal::Ready { .. } => &NoPreflight,
-        _ => &on_machine,
+        _ => &on_nodes,
     };
     let undertaking = Undertaking {
         verb: goal.verb(),

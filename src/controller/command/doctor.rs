@@ -1,31 +1,46 @@
-//! `octo doctor`: what is wrong with this machine.
+//! `octo doctor`: what is wrong with the machines of a cloud.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::{join, join_all};
 
 use crate::cli::DoctorArgs;
 use crate::controller::cloud::Cloud;
 use crate::controller::command::DONE;
 use crate::controller::context::Context;
 use crate::controller::docker::Engine;
+use crate::controller::facts::remote::{self, Wanted};
 use crate::controller::facts::{self, Places};
 use crate::controller::image::Host;
 use crate::controller::load::Loaded;
+use crate::controller::peers::{self, Peers};
 use crate::controller::wiring;
 use crate::error::{Error, ErrorKind};
 use crate::model::catalog::Distro;
-use crate::model::doctor::{self, Bootstrap, Facts, Level, WantedNetwork};
-use crate::model::observed::{Observed, RunState};
-use crate::model::settings::Settings;
+use crate::model::doctor::{self, Bootstrap, Facts, Level, NodeFacts, NodesFacts, Trouble, WantedNetwork};
+use crate::model::node::Topology;
+use crate::model::observed::{Observed, OccupiedKind, RunState};
+use crate::model::settings::{NodeSettings, Settings};
 use crate::view::{json, terminal};
+
+/// A cloud, and what exists of it.
+type Seen = (Arc<Cloud>, Observed);
 
 /// Looks at everything, and shows it. Failures are an exit code, not an error: the findings have
 /// already said what is wrong.
 pub async fn run(args: DoctorArgs, context: &Context) -> Result<u8, Error> {
     let loaded = wiring::load(context)?;
-    let facts = gather(args, context, &loaded).await;
-    let findings = doctor::examine(&facts);
+    let findings = match Topology::of(&loaded.settings) {
+        Topology::Single => {
+            let engine = wiring::engine(context).await;
+            let seen = look(context, &loaded, &engine, Peers::unasked(&loaded.settings)).await;
+            doctor::examine(&machine(args, context, &loaded.settings, &engine, seen.as_ref()).await)
+        }
+        Topology::Several => doctor::examine_nodes(&nodes(args, context, &loaded).await),
+    };
     let output = &context.output;
     if output.is_json() {
         output.document(&json::doctor(&findings));
@@ -36,28 +51,83 @@ pub async fn run(args: DoctorArgs, context: &Context) -> Result<u8, Error> {
     Ok(if failed { ErrorKind::Environment.exit_code() } else { DONE })
 }
 
-async fn gather(args: DoctorArgs, context: &Context, loaded: &Loaded) -> Facts {
+/// The cloud, if it can be looked at. If not, the doctor still examines the machines.
+async fn look(context: &Context, loaded: &Loaded, engine: &Result<Engine, Error>, peers: Peers) -> Option<Seen> {
+    let engine = engine.as_ref().ok()?;
+    let cloud = wiring::assembled(context, loaded.clone(), engine, peers).await.ok()?;
+    let world = wiring::world(&cloud, engine).ok()?;
+    let observed = world.observe.observe().await.ok()?;
+    Some((cloud, observed))
+}
+
+/// All nodes at once. What is wrong with one of them, also with this one, hides nothing of the others.
+async fn nodes(args: DoctorArgs, context: &Context, loaded: &Loaded) -> NodesFacts {
     let settings = &loaded.settings;
-    let mut facts = Facts { endpoint: wiring::endpoint(context), ..Facts::default() };
-    let engine = wiring::engine(context).await;
-    facts.engine = Some(facts::engine(&engine).await);
-    let seen = match &engine {
-        Ok(engine) => look(context, loaded, engine).await,
-        Err(_) => None,
+    let here = peers::here(settings).await;
+    let local = here.as_ref().ok();
+    let (engine, answers) = join(wiring::engine(context), peers::ask(settings, local)).await;
+    let seen = match local {
+        Some(local) => look(context, loaded, &engine, Peers::of(local.clone(), &answers)).await,
+        None => None,
     };
-    if let Some((cloud, observed)) = &seen {
+    let desired = seen.as_ref().map(|(cloud, _)| &cloud.desired);
+    let others = settings.nodes.iter().filter_map(|node| Some((node, answers.get(&node.name)?)));
+    let others = others.map(|(node, answer)| {
+        async move {
+            let wanted = desired.map(|desired| Wanted::on(&node.name, desired));
+            remote::node(settings, node, answer, wanted.as_ref()).await
+        }
+        .boxed()
+    });
+    let own = async {
+        let node = settings.nodes.iter().find(|node| Some(&node.name) == local)?;
+        let facts = machine(args, context, settings, &engine, seen.as_ref()).await;
+        Some(as_node(settings, node, facts))
+    };
+    let (own, others) = join(own, join_all(others)).await;
+    let mut nodes: Vec<NodeFacts> = own.into_iter().chain(others).collect();
+    nodes.sort_by_key(|found| settings.nodes.iter().position(|node| node.name == found.node));
+    let outside = here.err().map(|error| {
+        let repair = (!error.hints.is_empty()).then(|| error.hints.join("; "));
+        Trouble { reason: error.to_string(), repair }
+    });
+    NodesFacts { outside, nodes }
+}
+
+/// The machine that octo runs on, as the node that it is.
+fn as_node(settings: &Settings, node: &NodeSettings, facts: Facts) -> NodeFacts {
+    let known = !facts.occupied.is_empty();
+    let addresses = facts.occupied.iter().filter(|occupied| occupied.kind == OccupiedKind::Address);
+    let addresses = known.then(|| addresses.map(|occupied| occupied.network.addr()).collect());
+    let facts = Facts { network: Some(WantedNetwork::of(settings, Some(node))), ..facts };
+    NodeFacts { here: true, addresses, ..NodeFacts::new(node, facts) }
+}
+
+/// Everything about the machine that octo runs on.
+async fn machine(
+    args: DoctorArgs,
+    context: &Context,
+    settings: &Settings,
+    engine: &Result<Engine, Error>,
+    seen: Option<&Seen>,
+) -> Facts {
+    let mut facts = Facts { endpoint: wiring::endpoint(context), ..Facts::default() };
+    facts.engine = Some(facts::engine(engine).await);
+    if let Some((cloud, observed)) = seen {
         of_cloud(&mut facts, cloud, observed);
     }
     let state = wiring::state_directory(context, settings);
     let places = Places { state: &state, logs: Path::new(&settings.logging.directory) };
     facts::essential(&mut facts, &places);
     let capabilities: BTreeSet<String> = seen
-        .iter()
-        .flat_map(|(cloud, _)| cloud.desired.containers.values())
+        .into_iter()
+        .flat_map(|(cloud, _)| {
+            cloud.desired.containers.values().filter(move |wanted| wanted.node == cloud.desired.node)
+        })
         .flat_map(|container| container.process.capabilities.iter().cloned())
         .collect();
     facts::machine(&mut facts, capabilities.into_iter()).await;
-    facts.network = Some(network(settings));
+    facts.network = Some(WantedNetwork::of(settings, None));
     if args.network {
         for address in sources(settings) {
             let answer = facts::reach(&address).await;
@@ -67,17 +137,10 @@ async fn gather(args: DoctorArgs, context: &Context, loaded: &Loaded) -> Facts {
     facts
 }
 
-/// The cloud, if it can be looked at. If not, the doctor still examines the machine.
-async fn look(context: &Context, loaded: &Loaded, engine: &Engine) -> Option<(Arc<Cloud>, Observed)> {
-    let cloud = wiring::cloud(context, loaded.clone(), engine).await.ok()?;
-    let world = wiring::world(&cloud, engine).ok()?;
-    let observed = world.observe.observe().await.ok()?;
-    Some((cloud, observed))
-}
-
 fn of_cloud(facts: &mut Facts, cloud: &Cloud, observed: &Observed) {
-    let runs = |name: &String| observed.containers.get(name).is_some_and(|found| found.state == RunState::Running);
-    facts.containers_to_start = Some(cloud.desired.containers.keys().filter(|name| !runs(name)).count());
+    let runs = |name: &str| observed.containers.get(name).is_some_and(|found| found.state == RunState::Running);
+    let here = cloud.desired.containers.iter().filter(|(_, wanted)| wanted.node == cloud.desired.node);
+    facts.containers_to_start = Some(here.filter(|(name, _)| !runs(name)).count());
     facts.taken_ports = Some(observed.taken_ports.clone());
     facts.devices = facts::devices(cloud.desired.devices());
     let bases: BTreeSet<&String> = cloud.desired.images.values().filter_map(|image| image.base.as_ref()).collect();
@@ -86,16 +149,6 @@ fn of_cloud(facts: &mut Facts, cloud: &Cloud, observed: &Observed) {
         needed: missing && cloud.desired.distro == Distro::Debian && cloud.settings.base.image.is_none(),
         tool: Host::real().has_program("mmdebstrap"),
     });
-}
-
-fn network(settings: &Settings) -> WantedNetwork {
-    let network = &settings.network;
-    WantedNetwork {
-        bridge: settings.bridge(),
-        subnet: network.management.subnet,
-        external_vip: network.external_vip,
-        mtu: network.management.mtu,
-    }
 }
 
 /// `host:port` of the places that the operator lets packages come from, or of the proxy on the way

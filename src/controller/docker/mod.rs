@@ -12,6 +12,7 @@ pub mod list;
 pub mod logs;
 pub mod memory;
 pub mod network;
+pub mod running;
 mod sieve;
 pub mod spec;
 mod transfer;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::Docker;
+use jiff::Timestamp;
 
 use crate::error::{Error, ErrorKind};
 use endpoint::{Connection, Endpoint};
@@ -52,6 +54,8 @@ pub struct Engine {
 /// What an engine says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EngineInfo {
+    /// Its identity, which it keeps.
+    pub id: String,
     /// Its version (`20.10.24`).
     pub version: String,
     /// The API version that was agreed upon (`1.41`).
@@ -66,6 +70,18 @@ pub struct EngineInfo {
     pub memory_limit: bool,
     /// Whether it limits processes.
     pub pids_limit: bool,
+    /// What its machine's processors are: `x86_64`.
+    pub architecture: String,
+    /// The version of its machine's kernel.
+    pub kernel: String,
+    /// How many processors its machine has.
+    pub processors: Option<usize>,
+    /// All memory of its machine, in bytes.
+    pub memory: Option<u64>,
+    /// Whether its machine forwards IPv4.
+    pub forwards: Option<bool>,
+    /// What its machine's clock shows.
+    pub time: Option<Timestamp>,
 }
 
 impl Engine {
@@ -112,6 +128,7 @@ impl Engine {
         let action = "cannot ask the Docker Engine about itself";
         let info = self.brief().info().await.map_err(|error| explain(action, &error))?;
         Ok(EngineInfo {
+            id: info.id.unwrap_or_default(),
             version: info.server_version.unwrap_or_default(),
             api_version: self.docker.client_version().to_string(),
             storage_driver: info.driver.unwrap_or_default(),
@@ -119,6 +136,12 @@ impl Engine {
             root_directory: info.docker_root_dir.unwrap_or_default(),
             memory_limit: info.memory_limit.unwrap_or_default(),
             pids_limit: info.pids_limit.unwrap_or_default(),
+            architecture: info.architecture.unwrap_or_default(),
+            kernel: info.kernel_version.unwrap_or_default(),
+            processors: info.ncpu.and_then(|number| usize::try_from(number).ok()),
+            memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()),
+            forwards: info.ipv4_forwarding,
+            time: info.system_time.and_then(|time| time.parse().ok()),
         })
     }
 }

@@ -1,16 +1,16 @@
 //! Findings about the engine and the machine under it.
 
 use super::{
-    DISK_WARNING, Disk, Facts, Finding, MEMORY_PER_CONTAINER, OLDEST_API, PROCESSORS, bytes as readable_bytes,
+    DISK_WARNING, Disk, Facts, Finding, MEMORY_PER_CONTAINER, OLDEST_API, PROCESSORS, Trouble, bytes as readable_bytes,
 };
 
 /// Everything else of the machine is of no use without an engine.
 pub(super) fn engine(facts: &Facts) -> Vec<Finding> {
     let engine = match &facts.engine {
         None => return Vec::new(),
-        Some(Err(reason)) => {
+        Some(Err(Trouble { reason, repair })) => {
             let message = format!("no answer at {}: {reason}", facts.endpoint);
-            return vec![Finding::failure("engine", message, "systemctl start docker")];
+            return vec![Finding::failure("engine", message, repair.as_deref().unwrap_or("systemctl start docker"))];
         }
         Some(Ok(engine)) => engine,
     };
@@ -60,7 +60,7 @@ pub(super) fn machine(facts: &Facts) -> Vec<Finding> {
         None => {}
     }
     match facts.processors {
-        Some(number) if number < PROCESSORS => findings.push(Finding::warning(
+        Some(number) if number < PROCESSORS && !facts.small => findings.push(Finding::warning(
             "processors",
             format!("{number}; everything takes longer below {PROCESSORS}"),
             format!("give the machine {PROCESSORS} processors"),
@@ -101,21 +101,24 @@ pub(super) fn machine(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// Memory for what does not run yet.
+/// Memory for what does not run yet; where only all of it is known, for everything.
 pub(super) fn memory(facts: &Facts) -> Option<Finding> {
-    let available = facts.memory_available?;
-    let containers = facts.containers_to_start.unwrap_or(0);
+    let (memory, which, containers, purpose) = match facts.memory_available {
+        Some(available) => (available, "available", facts.containers_to_start, "to start"),
+        None => (facts.memory_total?, "in all", facts.containers, "of the cloud"),
+    };
+    let containers = containers.unwrap_or(0);
     let needed = MEMORY_PER_CONTAINER * containers as u64;
-    let words = format!("{} available", readable_bytes(available));
+    let words = format!("{} {which}", readable_bytes(memory));
     if containers == 0 {
         return Some(Finding::ok("memory", words));
     }
-    let message = format!("{words}, {containers} containers to start need about {}", readable_bytes(needed));
+    let message = format!("{words}, {containers} containers {purpose} need about {}", readable_bytes(needed));
     let repair = "stop other programs, or enable fewer services in configuration.yaml";
-    Some(match available {
+    Some(match memory {
         // Half of it lets things start, slowly; less ends in processes being killed.
-        _ if available < needed / 2 => Finding::failure("memory", message, repair),
-        _ if available < needed => Finding::warning("memory", message, repair),
+        _ if memory < needed / 2 => Finding::failure("memory", message, repair),
+        _ if memory < needed => Finding::warning("memory", message, repair),
         _ => Finding::ok("memory", message),
     })
 }
@@ -175,15 +178,16 @@ pub(super) fn directories(facts: &Facts) -> Vec<Finding> {
 
 /// Devices that containers are given.
 pub(super) fn devices(facts: &Facts) -> Vec<Finding> {
-    let judge = |(path, present): (&String, &bool)| {
-        if *present {
-            return Finding::ok("devices", format!("{path} exists"));
+    let judge = |(path, present): (&String, &Option<bool>)| match present {
+        Some(true) => Finding::ok("devices", format!("{path} exists")),
+        Some(false) => {
+            let repair = match path.as_str() {
+                "/dev/net/tun" => "modprobe tun".to_owned(),
+                _ => format!("load the kernel module that makes {path}"),
+            };
+            Finding::failure("devices", format!("{path} does not exist, and a container needs it"), repair)
         }
-        let repair = match path.as_str() {
-            "/dev/net/tun" => "modprobe tun".to_owned(),
-            _ => format!("load the kernel module that makes {path}"),
-        };
-        Finding::failure("devices", format!("{path} does not exist, and a container needs it"), repair)
+        None => Finding::unknown("devices", format!("whether {path} exists shows when a container gets it")),
     };
     facts.devices.iter().map(judge).collect()
 }
@@ -200,13 +204,14 @@ mod tests {
     #[test]
     fn an_engine_that_is_down_is_one_failure() {
         let facts = Facts {
-            engine: Some(Err("no such file".to_owned())),
+            engine: Some(Err(Trouble { reason: "no such file".to_owned(), repair: None })),
             endpoint: "unix:///x".to_owned(),
             ..Facts::default()
         };
         let findings = preflight(&facts, false);
         assert_eq!(levels(&findings), [(Level::Failure, "engine")]);
         assert_eq!(findings[0].message, "no answer at unix:///x: no such file");
+        assert_eq!(findings[0].repair.as_deref(), Some("systemctl start docker"));
     }
 
     #[test]
@@ -222,10 +227,14 @@ mod tests {
 
     #[test]
     fn a_device_that_is_missing_is_told_with_its_module() {
-        let devices = [("/dev/net/tun".to_owned(), false), ("/dev/null".to_owned(), true)].into();
-        let findings = preflight(&Facts { devices, ..Facts::default() }, false);
+        let found = [("/dev/net/tun", Some(false)), ("/dev/null", Some(true)), ("/dev/odd", None)];
+        let devices = found.map(|(path, present)| (path.to_owned(), present)).into();
+        let facts = Facts { devices, ..Facts::default() };
+        let findings = preflight(&facts, false);
         assert_eq!(levels(&findings), [(Level::Failure, "devices")]);
         assert_eq!(findings[0].repair.as_deref(), Some("modprobe tun"));
+        let all = [(Level::Failure, "devices"), (Level::Ok, "devices"), (Level::Unknown, "devices")];
+        assert_eq!(levels(&super::devices(&facts)), all);
     }
 
     #[test]
@@ -240,6 +249,28 @@ mod tests {
         assert_eq!(level(GIB / 2, 8), Level::Failure);
         assert_eq!(level(GIB, 8), Level::Warning);
         assert_eq!(level(2 * GIB, 8), Level::Ok);
+    }
+
+    #[test]
+    fn without_knowing_what_is_free_all_memory_has_to_be_enough_for_all_containers() {
+        let facts = Facts {
+            memory_total: Some(2 * GIB),
+            containers_to_start: Some(2),
+            containers: Some(14),
+            ..Facts::default()
+        };
+        let finding = memory(&facts).unwrap();
+        assert_eq!(finding.level, Level::Warning);
+        assert_eq!(finding.message, "2.0 GiB in all, 14 containers of the cloud need about 2.6 GiB");
+        let known = Facts { memory_available: Some(GIB), ..facts };
+        assert_eq!(memory(&known).unwrap().message, "1.0 GiB available, 2 containers to start need about 384 MiB");
+    }
+
+    #[test]
+    fn one_processor_is_enough_for_a_vote() {
+        let facts = |small| Facts { processors: Some(1), small, ..Facts::default() };
+        assert_eq!(levels(&machine(&facts(false))), [(Level::Warning, "processors")]);
+        assert_eq!(levels(&machine(&facts(true))), [(Level::Ok, "processors")]);
     }
 
     #[test]

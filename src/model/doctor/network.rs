@@ -1,7 +1,52 @@
 //! Findings about networks: the kernel, ports, addresses, names and what is far away.
 
-use super::{Facts, Finding, KernelFeature, WantedNetwork};
-use crate::model::observed::is_here;
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use super::{Facts, Finding, KernelFeature};
+use crate::model::node::Role;
+use crate::model::observed::{OccupiedKind, is_here};
+use crate::model::settings::{NodeSettings, Settings};
+
+/// The network of a cloud, as a machine needs it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WantedNetwork {
+    /// The bridge.
+    pub bridge: String,
+    /// The management subnet.
+    pub subnet: Ipv4Net,
+    /// The address for users, if it is the machine's concern.
+    pub external_vip: Option<ExternalVip>,
+    /// The MTU that configuration.yaml asks for.
+    pub mtu: Option<u16>,
+}
+
+/// The address for users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExternalVip {
+    /// The machine has it.
+    Fixed(Ipv4Addr),
+    /// It moves between machines, and has to be in a network of each.
+    Moving(Ipv4Addr),
+}
+
+impl WantedNetwork {
+    /// What settings ask of a node; of the machine that octo runs on for none.
+    pub fn of(settings: &Settings, node: Option<&NodeSettings>) -> Self {
+        let network = &settings.network;
+        let vip = network.external_vip;
+        let external_vip = match node {
+            Some(node) if !node.roles.contains(&Role::Control) => None,
+            // Whether there is an interface of that name, nobody here knows.
+            Some(_) if network.external_interface.is_some() => None,
+            Some(_) if !vip.is_loopback() => Some(ExternalVip::Moving(vip)),
+            _ => Some(ExternalVip::Fixed(vip)),
+        };
+        let management = &network.management;
+        Self { bridge: settings.bridge(), subnet: management.subnet, external_vip, mtu: management.mtu }
+    }
+}
 
 /// What the kernel can do.
 pub(super) fn kernel(facts: &Facts) -> Vec<Finding> {
@@ -98,16 +143,31 @@ fn vip(facts: &Facts, network: &WantedNetwork) -> Option<Finding> {
     if facts.occupied.is_empty() {
         return None;
     }
-    let vip = network.external_vip;
-    Some(if is_here(vip, &facts.occupied) {
-        Finding::ok("external VIP", format!("{vip} is on this machine"))
-    } else {
-        Finding::failure(
+    Some(match network.external_vip.as_ref()? {
+        ExternalVip::Fixed(vip) if is_here(*vip, &facts.occupied) => {
+            Finding::ok("external VIP", format!("{vip} is on this machine"))
+        }
+        ExternalVip::Fixed(vip) => Finding::failure(
             "external VIP",
             format!("{vip} is no address of this machine"),
             "set `network.external_vip` in configuration.yaml to an address that `ip -4 address` shows",
-        )
+        ),
+        ExternalVip::Moving(vip) => moving_vip(*vip, facts, &network.bridge),
     })
+}
+
+/// An interface that has a network with the VIP takes it, as the container does that moves it.
+fn moving_vip(vip: Ipv4Addr, facts: &Facts, bridge: &str) -> Finding {
+    let others = facts.occupied.iter().filter(|other| other.kind == OccupiedKind::Link && other.interface != bridge);
+    match others.filter(|other| other.network.contains(&vip)).max_by_key(|other| other.network.prefix_len()) {
+        Some(other) => Finding::ok("external VIP", format!("{vip} is in the subnet of {}", other.interface)),
+        None => Finding::failure(
+            "external VIP",
+            format!("no interface has a subnet with {vip}: it cannot move here"),
+            "set `network.external_vip` in configuration.yaml to a free address of a network that all control nodes \
+             have, or `network.external_interface` to the interface that it belongs on",
+        ),
+    }
 }
 
 fn mtu(facts: &Facts, network: &WantedNetwork) -> Option<Finding> {
@@ -143,17 +203,16 @@ pub(super) fn reach(facts: &Facts) -> Vec<Finding> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use std::net::Ipv4Addr;
-
     use super::super::{Level, examine};
     use super::*;
-    use crate::model::observed::{Occupied, OccupiedKind};
+    use crate::model::name::Name;
+    use crate::model::observed::Occupied;
 
     fn facts(external_vip: &str, addresses: &[(&str, &str)]) -> Facts {
         let network = WantedNetwork {
             bridge: "octo-lab".to_owned(),
             subnet: "10.203.0.0/24".parse().unwrap(),
-            external_vip: external_vip.parse().unwrap(),
+            external_vip: Some(ExternalVip::Fixed(external_vip.parse().unwrap())),
             mtu: Some(9000),
         };
         let occupied = addresses.iter().map(|(name, net)| Occupied {
@@ -184,6 +243,43 @@ mod tests {
     fn the_external_vip_has_to_be_here() {
         assert_eq!(bad(&facts("192.0.2.9", &[("eth0", "192.0.2.2/24")])), ["192.0.2.9 is no address of this machine"]);
         assert!(bad(&facts("192.0.2.2", &[("eth0", "192.0.2.2/24")])).is_empty());
+    }
+
+    #[test]
+    fn a_vip_that_moves_needs_a_network_with_it_and_not_the_address() {
+        let mut facts = facts("127.0.0.1", &[("eth0", "192.0.2.2/24")]);
+        let mut moving = |vip: &str, link: &str| {
+            facts.network.as_mut().unwrap().external_vip = Some(ExternalVip::Moving(vip.parse().unwrap()));
+            let network = link.parse().unwrap();
+            facts.occupied[0] = Occupied { interface: "eth0".to_owned(), network, kind: OccupiedKind::Link };
+            bad(&facts)
+        };
+        assert!(moving("192.0.2.100", "192.0.2.0/24").is_empty());
+        let found = moving("192.0.2.100", "198.51.100.0/24");
+        assert_eq!(found, ["no interface has a subnet with 192.0.2.100: it cannot move here"]);
+    }
+
+    #[test]
+    fn the_vip_concerns_those_that_can_have_it() {
+        let mut settings = Settings::default();
+        let vip = |settings: &Settings, roles: Option<&[Role]>| {
+            let node = roles.map(|roles| NodeSettings {
+                name: Name::fixed("ctl1"),
+                address: [192, 0, 2, 1].into(),
+                engine: "unix:///run/docker.sock".to_owned(),
+                roles: roles.to_vec(),
+                number: None,
+                tls: None,
+            });
+            WantedNetwork::of(settings, node.as_ref()).external_vip
+        };
+        let control = [Role::Control, Role::Compute];
+        assert_eq!(vip(&settings, Some(&control)), Some(ExternalVip::Fixed(Ipv4Addr::LOCALHOST)));
+        settings.network.external_vip = [192, 0, 2, 100].into();
+        let wanted = settings.network.external_vip;
+        assert_eq!(vip(&settings, None), Some(ExternalVip::Fixed(wanted)));
+        assert_eq!(vip(&settings, Some(&control)), Some(ExternalVip::Moving(wanted)));
+        assert_eq!(vip(&settings, Some(&[Role::Witness])), None);
     }
 
     #[test]
