@@ -53,7 +53,7 @@ impl Scene {
             images: BTreeMap::new(),
             network: self.network.clone(),
             uplink: Uplink::default(),
-            provider: DesiredProvider { bridge: "br-ex".to_owned(), interface: None, address: None },
+            provider: DesiredProvider { bridge: "br-ex".to_owned(), interface: None, address: None, pool: None },
             volumes: BTreeMap::new(),
             containers: BTreeMap::new(),
             jobs: BTreeMap::new(),

@@ -8,7 +8,7 @@ mod mysql;
 mod netlink;
 mod node_files;
 mod openstack;
-mod restore;
 mod remote;
+mod restore;
 mod scene;
 mod transfer;

@@ -13,6 +13,7 @@ use octo::controller::openstack::{image, network};
 use octo::controller::output::Output;
 use octo::controller::steps::Steps;
 use octo::model::demo::{Outcome, Report};
+use octo::model::desired::DesiredProvider;
 use serde_json::{Value, json};
 
 use super::double::{Double, Store};
@@ -140,7 +141,12 @@ impl Stage {
             session: &session,
             addresses: Addresses {
                 management: "10.203.0.0/24".parse().unwrap(),
-                provider: Some("10.204.0.1/24".parse().unwrap()),
+                provider: DesiredProvider {
+                    bridge: "br-ex".to_owned(),
+                    interface: None,
+                    address: Some("10.204.0.1/24".parse().unwrap()),
+                    pool: None,
+                },
             },
             steps: Steps::new(Arc::new(Output::captured(&Global::default(), Vec::new(), Vec::new(), None))),
             key_file: self.scene.directory.path().join("key"),

@@ -66,7 +66,9 @@ pub fn planned_provider_subnet(addresses: &Addresses) -> Result<ProviderSubnet, 
     provider_subnet(&addresses.provider).ok_or_else(|| {
         Error::new(ErrorKind::Config, "cannot tell which addresses of the provider network are free")
             .because_text("configuration.yaml names an interface for it, or several nodes, and no addresses")
-            .hint("set `network.provider.pool`: the network's gateway, and the first and last address that octo may use")
+            .hint(
+                "set `network.provider.pool`: the network's gateway, and the first and last address that octo may use",
+            )
     })
 }
 

@@ -44,9 +44,8 @@ pub fn pool(input: &Input<'_>, found: &mut Vec<Problem>) {
         return;
     }
     let subnet = gateway.trunc();
-    let is_free = |address: &Ipv4Addr| {
-        subnet.contains(address) && *address != subnet.network() && *address != subnet.broadcast()
-    };
+    let is_free =
+        |address: &Ipv4Addr| subnet.contains(address) && *address != subnet.network() && *address != subnet.broadcast();
     if first > last || !is_free(&first) || !is_free(&last) {
         let message = format!("`{first}` to `{last}` is no range of addresses in `{subnet}`");
         wrong(message, "the first one is not above the last one, and both can be hosts' of that subnet".to_owned());

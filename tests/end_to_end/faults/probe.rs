@@ -14,7 +14,6 @@ use crate::pair::Pair;
 /// The Python of the machine, which is that of the hosts too.
 const PYTHON: &str = "/usr/bin/python3";
 const CLIENT: &str = concat!(include_str!("schedule.py"), "\n\n", include_str!("client.py"));
-#[cfg(feature = "faults")]
 const CALLS: &str = concat!(include_str!("schedule.py"), "\n\n", include_str!("rpc.py"));
 
 /// How long a client may take to report a mark.
@@ -39,7 +38,6 @@ impl Probe {
     }
 
     /// Calls over the message bus, from a container of this host.
-    #[cfg(feature = "faults")]
     pub fn calls(pair: &Pair, host: &str) -> Self {
         let keystone = Pair::container("keystone-api", host);
         Self::start(&mut pair.command(host, &["docker", "exec", "--interactive", &keystone, "python3", "-c", CALLS]))

@@ -43,8 +43,6 @@ impl Pair {
     /// The host of the member of the database that writes: where the services' connections go.
     pub fn writer(&self) -> Result<&'static str, String> {
         let connected = || {
-            // Services connect when somebody asks them.
-            self.openstack(&["project", "show", "admin"]);
             let host = self.holder()?;
             let command = "echo 'show stat' | socat - UNIX-CONNECT:/run/haproxy/admin.sock";
             let statistics =
@@ -55,6 +53,10 @@ impl Pair {
         let mut writer = None;
         eventually(PATIENCE, || {
             writer = connected();
+            if writer.is_none() {
+                // Services connect when somebody asks them.
+                self.openstack(&["project", "show", "admin"]);
+            }
             writer.is_some()
         });
         writer.ok_or_else(|| "HAProxy tells no writer".to_owned())
