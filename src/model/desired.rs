@@ -353,6 +353,11 @@ impl Desired {
         here.flat_map(|container| &container.process.devices)
     }
 
+    /// Whether some container makes instances, through its node's engine.
+    pub fn boots_instances(&self) -> bool {
+        self.containers.values().any(|container| container.process.engine_socket.is_some())
+    }
+
     /// The services and all that they need, transitively; everything for an empty list.
     pub fn closure(&self, services: &[Name]) -> BTreeSet<Name> {
         if services.is_empty() {

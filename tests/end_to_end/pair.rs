@@ -1,12 +1,10 @@
 //! Two control nodes and a witness, on simulated hosts: how they are changed, and what happens with every
 //! fault. octo is at rest during faults, and runs again only to look, and to remove everything.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-
-use serde_json::Value;
 
 use crate::lab::{Finished, built, eventually, exported};
 use crate::simulated::Hosts;
@@ -118,12 +116,6 @@ impl Pair {
         self.openstack(&["project", "create", "--or-show", name]).code == Some(0)
     }
 
-    fn projects(&self) -> BTreeSet<String> {
-        let listed = self.openstack(&["project", "list", "--format", "json"]).succeeds();
-        let listed: Value = serde_json::from_str(&listed.out).unwrap();
-        listed.as_array().unwrap().iter().map(|project| project["Name"].as_str().unwrap().to_owned()).collect()
-    }
-
     /// The host that has the VIP.
     pub fn holder(&self) -> Option<&'static str> {
         let has = |host: &&str| {
@@ -157,9 +149,8 @@ fn a_pair_changes_and_has_every_fault_and_loses_no_write() {
     rolling::changes_cost_no_request(&pair);
     nodes::a_node_goes_and_comes(&pair);
     faults::each_once(&pair);
-    let projects = pair.projects();
     for name in ["before", "while-one-is-removed"] {
-        assert!(projects.contains(name), "project {name}, which was acknowledged, is lost: {projects:?}");
+        pair.openstack(&["project", "show", name]).succeeds();
     }
 
     pair.octo(&["rm", "--volumes"]).succeeds();

@@ -11,6 +11,9 @@ use crate::error::Error;
 use crate::model::identity::IdentityObject;
 use crate::model::observed::ObservedIdentity;
 
+/// The longest page that Keystone gives unless it is configured otherwise.
+const PAGE: usize = 1000;
+
 /// Objects by name, with their ids.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Directory {
@@ -80,36 +83,56 @@ impl Keystone {
 
     /// Everything, read anew.
     pub(super) async fn read_directory(&self) -> Result<Directory, Error> {
-        let paths = [
-            format!("projects?domain_id={DOMAIN}"),
-            "roles".to_owned(),
-            format!("users?domain_id={DOMAIN}"),
-            "services".to_owned(),
-            "endpoints".to_owned(),
-            "role_assignments".to_owned(),
+        let lists = [
+            ("projects", format!("domain_id={DOMAIN}")),
+            ("roles", String::new()),
+            ("users", format!("domain_id={DOMAIN}")),
+            ("services", String::new()),
+            ("endpoints", String::new()),
+            ("role_assignments", String::new()),
         ];
-        let answers = try_join_all(paths.iter().map(|path| self.get(path).boxed())).await?;
-        let list = |place: usize, key: &str| -> Vec<Value> {
-            answers.get(place).and_then(|answer| answer.get(key)).and_then(Value::as_array).cloned().unwrap_or_default()
-        };
+        let answers = try_join_all(lists.iter().map(|(list, filter)| self.whole(list, filter).boxed())).await?;
+        let list = |place: usize| answers.get(place).cloned().unwrap_or_default();
         let by_name = |items: Vec<Value>| items.iter().map(|item| (text(item, "/name"), text(item, "/id"))).collect();
         Ok(Directory {
-            projects: by_name(list(0, "projects")),
-            roles: by_name(list(1, "roles")),
-            users: list(2, "users")
+            projects: by_name(list(0)),
+            roles: by_name(list(1)),
+            users: list(2)
                 .iter()
                 .map(|item| (text(item, "/name"), User { id: text(item, "/id"), enabled: enabled(item) }))
                 .collect(),
-            services: list(3, "services")
+            services: list(3)
                 .iter()
                 .map(|item| Service { id: text(item, "/id"), r#type: text(item, "/type"), name: text(item, "/name") })
                 .collect(),
-            endpoints: list(4, "endpoints").iter().map(Endpoint::parse).collect(),
-            assignments: list(5, "role_assignments")
+            endpoints: list(4).iter().map(Endpoint::parse).collect(),
+            assignments: list(5)
                 .iter()
                 .map(|item| (text(item, "/user/id"), text(item, "/role/id"), text(item, "/scope/project/id")))
                 .collect(),
         })
+    }
+}
+
+impl Keystone {
+    /// A list, page by page: whoever asks for no limit gets the first thousand (`max_db_limit` of keystone.conf),
+    /// and is not told that there are more.
+    async fn whole(&self, list: &str, filter: &str) -> Result<Vec<Value>, Error> {
+        let mut path = format!("{list}?{filter}&limit={PAGE}");
+        let mut items = Vec::new();
+        loop {
+            let mut answer = self.get(&path).await?;
+            if let Some(Value::Array(page)) = answer.get_mut(list).map(Value::take) {
+                items.extend(page);
+            }
+            // Its address may be that for users; what follows the question mark counts.
+            let Some((_, next)) =
+                answer.pointer("/links/next").and_then(Value::as_str).and_then(|url| url.split_once('?'))
+            else {
+                return Ok(items);
+            };
+            path = format!("{list}?{next}");
+        }
     }
 }
 

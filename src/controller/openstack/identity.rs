@@ -38,9 +38,10 @@ struct Role {
     id: String,
 }
 
-/// All projects of the default domain.
-pub async fn projects(session: &Session) -> Result<Vec<Project>, Error> {
-    let answer: Projects = session.ask("cannot list projects", &Call::get(API, "projects?domain_id=default")).await?;
+/// The projects of the default domain whose names begin so. A list of all would be cut by Keystone.
+pub async fn projects(session: &Session, prefix: &str) -> Result<Vec<Project>, Error> {
+    let path = format!("projects?domain_id=default&name__startswith={prefix}&limit=1000");
+    let answer: Projects = session.ask("cannot list projects", &Call::get(API, path)).await?;
     Ok(answer.projects)
 }
 

@@ -32,7 +32,7 @@ pub(super) async fn sweep(admin: &Session) -> Result<((), String), Error> {
 /// nobody has waited for the answer.
 pub(super) async fn remove_run(admin: &Session, name: &str) -> Result<((), String), Error> {
     let mut removed = Vec::new();
-    for project in identity::projects(admin).await?.iter().filter(|project| project.name == name) {
+    for project in identity::projects(admin, name).await?.iter().filter(|project| project.name == name) {
         removed.push(remove_project(admin, project).await?);
     }
     remove_flavors(admin, |found| found == name).await?;
@@ -53,8 +53,7 @@ async fn remove_flavors(admin: &Session, ours: impl Fn(&str) -> bool) -> Result<
 /// Projects of earlier runs: those that are there, and those that left something when they went,
 /// since a request that was given up may still have been carried out.
 async fn leftovers(admin: &Session) -> Result<Vec<Project>, Error> {
-    let mut left = identity::projects(admin).await?;
-    left.retain(|project| project.name.starts_with(PREFIX));
+    let mut left = identity::projects(admin, PREFIX).await?;
     let mut owners = Vec::new();
     if admin.has(service::COMPUTE) {
         owners.extend(

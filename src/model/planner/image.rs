@@ -22,7 +22,7 @@ impl Planner<'_> {
         }
         if self.images == Images::MustExist {
             if self.missing_images.insert(name.clone()) {
-                self.obstacle(format!("image {name} is not built"), format!("octo build {name}"));
+                self.obstacle(format!("image {name} is not built"), "octo build");
             }
             return None;
         }

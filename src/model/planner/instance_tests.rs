@@ -5,7 +5,9 @@ use insta::assert_snapshot;
 use super::tests::{cloud, up};
 use super::{Goal, Scope, plan};
 use crate::controller::fake::World;
-use crate::model::desired::Desired;
+use crate::model::demo::IMAGE;
+use crate::model::desired::{Desired, DesiredImage};
+use crate::model::name::Name;
 use crate::model::observed::{Observed, ObservedInstances};
 
 /// A cloud that is up, whose `app` makes instances; one runs, one does not.
@@ -30,6 +32,21 @@ fn instances_stop_with_the_cloud_after_the_compute_service() {
     assert_snapshot!(whole);
     let one = plan(&Goal::Stop(Scope { services: vec!["app".parse().unwrap()], node: None }), &desired, &observed);
     assert_snapshot!(one);
+}
+
+#[test]
+fn a_whole_build_makes_the_image_of_instances_too() {
+    let (mut desired, _, mut observed) = with_instances();
+    let image = DesiredImage { tag: "octo/instance:1".to_owned(), ..desired.images.values().next().unwrap().clone() };
+    desired.images.insert(Name::fixed(IMAGE), image);
+    let build = |services| Goal::Build { services };
+    let planned = |goal, desired: &Desired| plan(&goal, desired, &observed).to_string();
+    assert!(planned(build(Vec::new()), &desired).contains("build image instance"));
+    for goal in [build(vec![Name::fixed("app")]), Goal::Up] {
+        assert!(!planned(goal, &desired).contains("build image instance"));
+    }
+    observed.images.insert("octo/instance:1".to_owned());
+    assert!(plan(&build(Vec::new()), &desired, &observed).is_empty());
 }
 
 #[test]

@@ -31,6 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::demo;
 use super::desired::Desired;
 use super::name::Name;
 use super::observed::{Observed, RunState};
@@ -157,6 +158,10 @@ pub fn plan(goal: &Goal, desired: &Desired, observed: &Observed) -> Plan {
         Goal::Build { services } => {
             for service in desired.closure(services) {
                 planner.image_of(&service);
+            }
+            // Later there may be no way to the packages that it is made of.
+            if services.is_empty() && desired.boots_instances() {
+                planner.image(&Name::fixed(demo::IMAGE));
             }
         }
         Goal::Image { image } => {

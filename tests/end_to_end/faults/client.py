@@ -70,8 +70,14 @@ class Cloud:
         return bool(self._ask(200, "GET", KEYSTONE, path)["projects"])
 
     def projects(self):
-        """The names of all projects."""
-        return {project["name"] for project in self._ask(200, "GET", KEYSTONE, "/v3/projects")["projects"]}
+        """The names of all projects. Without a limit Keystone cuts the list, and does not say so."""
+        names, path = set(), "/v3/projects?limit=1000"
+        while path:
+            answer = self._ask(200, "GET", KEYSTONE, path)
+            names.update(project["name"] for project in answer["projects"])
+            following = answer["links"]["next"]
+            path = following and "/v3/projects?" + urllib.parse.urlsplit(following).query
+        return names
 
     def images(self):
         """How many images there are."""

@@ -17,8 +17,8 @@ import oslo_messaging  # noqa: E402
 
 CONFIGURATION = "/etc/keystone/keystone.conf"
 NAME = "octo-faults"
-# Seconds. With a longer timeout the threads of the calls that hang would exceed the container's limit.
-EVERY, TIMEOUT = 0.1, 3
+# Seconds. More often or with a longer timeout the threads of the calls that hang would exceed the container's limit.
+EVERY, TIMEOUT = 0.25, 2
 
 
 class Echo:
