@@ -22,6 +22,7 @@ use crate::simulated::Hosts;
 /// The size of each host's disk, which a fault fills. It takes no room before it is written to.
 pub const DISK: &str = "6G";
 /// How long the client watches the cloud before a fault.
+#[cfg(feature = "faults")]
 const QUIET: Duration = Duration::from_secs(3);
 /// How long everything has to stay as it should be, under load, for a round to end.
 const SETTLED: Duration = Duration::from_secs(3);
@@ -31,7 +32,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 const START: u64 = 60;
 /// Milliseconds between two requests of the client, unless it is told otherwise.
 const EVERY: u64 = 50;
-/// Where nothing is measured, a fault lasts at most so long that all have noticed it.
+/// Where nothing is measured: the pace of a client that leaves the processors to the cloud, a glance at the usual,
+/// and how long a fault lasts at most, in which all notice it.
+const LEISURELY: u64 = 100;
+const GLANCE: Duration = Duration::from_secs(1);
 const BRIEF: Duration = Duration::from_secs(7);
 
 /// What is to be measured, from the surroundings.
@@ -40,7 +44,9 @@ struct Settings {
     /// Milliseconds.
     every: u64,
     faults: Vec<Fault>,
-    /// No fault that can be shorter lasts longer.
+    /// How long the cloud is watched before a fault.
+    quiet: Duration,
+    /// No fault lasts longer.
     longest: Duration,
     /// Where the page is written to; without it the table is only printed.
     page: Option<PathBuf>,
@@ -50,7 +56,7 @@ impl Settings {
     /// Each fault once, in no more time than it takes to see what comes of it.
     fn quick() -> Self {
         let faults = FAULTS.iter().filter(|fault| !matches!(fault.injection, Injection::Nothing)).copied().collect();
-        Self { runs: 1, every: EVERY, faults, longest: BRIEF, page: None }
+        Self { runs: 1, every: LEISURELY, faults, quiet: GLANCE, longest: BRIEF, page: None }
     }
 
     #[cfg(feature = "faults")]
@@ -66,6 +72,7 @@ impl Settings {
             runs: told("OCTO_FAULTS_RUNS").map_or(5, |runs| runs.parse().unwrap()),
             every: told("OCTO_FAULTS_EVERY").map_or(EVERY, |every| every.parse().unwrap()),
             faults,
+            quiet: QUIET,
             longest: Duration::MAX,
             page: told("OCTO_FAULTS_TABLE").map(|page| Path::new(env!("CARGO_MANIFEST_DIR")).join(page)),
         }
@@ -155,7 +162,7 @@ impl<'a> Harness<'a> {
             return Err("the cloud does not serve before the fault".to_owned());
         }
         // Not for anything to become true: so that the usual is seen before the unusual.
-        thread::sleep(QUIET);
+        thread::sleep(self.settings.quiet);
 
         let mut mark = |name: &str| {
             load.mark(name);
