@@ -14,7 +14,7 @@ use super::double::{Asked, Double};
 fn answer(asked: &Asked) -> (u16, Value) {
     let list = asked.path.trim_start_matches("/v3/").to_owned();
     assert!(asked.query.contains_key("limit"), "{} may be cut", asked.path);
-    let names: &[&str] = if list == "projects" { &["admin", "service", "users"] } else { &[] };
+    let names: &[&str] = if list == "roles" { &["admin", "member", "service"] } else { &[] };
     let place: usize = asked.query.get("marker").map_or(0, |marker| marker.parse().unwrap());
     let next = (place + 1 < names.len())
         .then(|| format!("http://cloud.example.org/v3/{list}?domain_id=default&limit=1&marker={}", place + 1));
@@ -29,7 +29,7 @@ async fn a_list_is_read_to_its_end() {
     let url = format!("{}/v3", double.url);
     let keystone = Keystone::new(reqwest::Client::new(), &url, "a secret", Mask::default(), State::new(state.path()));
     let observed = keystone.observe(&BTreeMap::new()).await.unwrap();
-    let project = |name: &str| IdentityObject::Project { name: name.to_owned() };
-    assert_eq!(observed.objects, BTreeSet::from(["admin", "service", "users"].map(project)));
-    assert_eq!(double.lines().iter().filter(|line| *line == "GET /v3/projects").count(), 3);
+    let role = |name: &str| IdentityObject::Role { name: name.to_owned() };
+    assert_eq!(observed.objects, BTreeSet::from(["admin", "member", "service"].map(role)));
+    assert_eq!(double.lines().iter().filter(|line| *line == "GET /v3/roles").count(), 3);
 }

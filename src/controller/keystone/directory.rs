@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{DOMAIN, Keystone};
 use crate::error::Error;
-use crate::model::identity::IdentityObject;
+use crate::model::identity::{IdentityObject, SERVICE_PROJECT};
 use crate::model::observed::ObservedIdentity;
 
 /// The longest page that Keystone gives unless it is configured otherwise.
@@ -17,12 +17,13 @@ const PAGE: usize = 1000;
 /// Objects by name, with their ids.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Directory {
+    /// That of the services alone: users may have thousands.
     pub projects: BTreeMap<String, String>,
     pub roles: BTreeMap<String, String>,
     pub users: BTreeMap<String, User>,
     pub services: Vec<Service>,
     pub endpoints: Vec<Endpoint>,
-    /// User, role and project, by id.
+    /// User, role and project, by id, in these projects.
     pub assignments: BTreeSet<(String, String, String)>,
 }
 
@@ -81,18 +82,23 @@ impl Keystone {
         Ok(right)
     }
 
-    /// Everything, read anew.
+    /// Everything that octo can have made, read anew.
     pub(super) async fn read_directory(&self) -> Result<Directory, Error> {
         let lists = [
-            ("projects", format!("domain_id={DOMAIN}")),
+            ("projects", format!("domain_id={DOMAIN}&name={SERVICE_PROJECT}")),
             ("roles", String::new()),
             ("users", format!("domain_id={DOMAIN}")),
             ("services", String::new()),
             ("endpoints", String::new()),
-            ("role_assignments", String::new()),
         ];
         let answers = try_join_all(lists.iter().map(|(list, filter)| self.whole(list, filter).boxed())).await?;
         let list = |place: usize| answers.get(place).cloned().unwrap_or_default();
+        let assignments = match list(0).first() {
+            Some(project) => {
+                self.whole("role_assignments", &format!("scope.project.id={}", text(project, "/id"))).await?
+            }
+            None => Vec::new(),
+        };
         let by_name = |items: Vec<Value>| items.iter().map(|item| (text(item, "/name"), text(item, "/id"))).collect();
         Ok(Directory {
             projects: by_name(list(0)),
@@ -106,7 +112,7 @@ impl Keystone {
                 .map(|item| Service { id: text(item, "/id"), r#type: text(item, "/type"), name: text(item, "/name") })
                 .collect(),
             endpoints: list(4).iter().map(Endpoint::parse).collect(),
-            assignments: list(5)
+            assignments: assignments
                 .iter()
                 .map(|item| (text(item, "/user/id"), text(item, "/role/id"), text(item, "/scope/project/id")))
                 .collect(),
