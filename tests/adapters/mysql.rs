@@ -30,11 +30,10 @@ impl Server {
         let made = Command::new("mariadb-install-db")
             .args(["--no-defaults", "--user=root", "--auth-root-authentication-method=normal", "--skip-test-db"])
             .arg(format!("--datadir={}", data.display()))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
+            .output()
             .expect("the tests need the packages mariadb-server-core and mariadb-client-core");
-        assert!(made.success());
+        let said = [made.stdout, made.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        assert!(made.status.success(), "{said}");
         let init = directory.path().join("init.sql");
         std::fs::write(
             &init,

@@ -10,7 +10,8 @@ fn new_databases_come_from_the_images() {
     lab.filled_from_its_image("neutron", "schema", &["neutron"]);
     lab.filled_from_its_image("nova", "schemas", &["nova", "nova_api", "nova_cell0"]);
     // Nova's own commands complete them in every later release, and find the cells by their mappings.
-    let manage = |command: &[&str]| lab.run(&[&["exec", "nova", "--", "nova-manage"], command].concat()).succeeds();
+    let manage =
+        |command: &[&str]| lab.run(&[&["exec", "nova/conductor", "--", "nova-manage"], command].concat()).succeeds();
     manage(&["api_db", "sync"]);
     manage(&["db", "sync"]);
     manage(&["cell_v2", "list_cells"]).says("cell0").says("cell1");
