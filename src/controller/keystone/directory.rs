@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt;
-use futures_util::future::{join_all, try_join_all};
+use futures_util::future::{join_all, try_join5};
 use serde_json::Value;
 
 use super::{DOMAIN, Keystone};
@@ -84,16 +84,17 @@ impl Keystone {
 
     /// Everything that octo can have made, read anew.
     pub(super) async fn read_directory(&self) -> Result<Directory, Error> {
-        let lists = [
-            ("projects", format!("domain_id={DOMAIN}&name={SERVICE_PROJECT}")),
-            ("roles", String::new()),
-            ("users", format!("domain_id={DOMAIN}")),
-            ("services", String::new()),
-            ("endpoints", String::new()),
-        ];
-        let answers = try_join_all(lists.iter().map(|(list, filter)| self.whole(list, filter).boxed())).await?;
-        let list = |place: usize| answers.get(place).cloned().unwrap_or_default();
-        let assignments = match list(0).first() {
+        let in_domain = format!("domain_id={DOMAIN}");
+        let of_services = format!("{in_domain}&name={SERVICE_PROJECT}");
+        let (projects, roles, users, services, endpoints) = try_join5(
+            self.whole("projects", &of_services),
+            self.whole("roles", ""),
+            self.whole("users", &in_domain),
+            self.whole("services", ""),
+            self.whole("endpoints", ""),
+        )
+        .await?;
+        let assignments = match projects.first() {
             Some(project) => {
                 self.whole("role_assignments", &format!("scope.project.id={}", text(project, "/id"))).await?
             }
@@ -101,17 +102,17 @@ impl Keystone {
         };
         let by_name = |items: Vec<Value>| items.iter().map(|item| (text(item, "/name"), text(item, "/id"))).collect();
         Ok(Directory {
-            projects: by_name(list(0)),
-            roles: by_name(list(1)),
-            users: list(2)
+            projects: by_name(projects),
+            roles: by_name(roles),
+            users: users
                 .iter()
                 .map(|item| (text(item, "/name"), User { id: text(item, "/id"), enabled: enabled(item) }))
                 .collect(),
-            services: list(3)
+            services: services
                 .iter()
                 .map(|item| Service { id: text(item, "/id"), r#type: text(item, "/type"), name: text(item, "/name") })
                 .collect(),
-            endpoints: list(4).iter().map(Endpoint::parse).collect(),
+            endpoints: endpoints.iter().map(Endpoint::parse).collect(),
             assignments: assignments
                 .iter()
                 .map(|item| (text(item, "/user/id"), text(item, "/role/id"), text(item, "/scope/project/id")))
