@@ -350,7 +350,8 @@ pub struct Limits {
     /// Processes of each API. Without it: sized to the machine (one per two processors, 1 to 8).
     #[schemars(range(min = 1, max = 64))]
     pub workers: Option<u16>,
-    /// Threads of each API process.
+    /// Threads of each API process: requests that it can have under way. While the database waits for a member
+    /// that was lost, each write occupies one.
     #[schemars(range(min = 1, max = 64))]
     pub threads: u16,
     /// Limits of single containers, by `<service>-<container>`: `keystone-api: {memory: 2G}`.
@@ -359,7 +360,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: "1G".to_owned(), pids: 512, workers: None, threads: 4, containers: BTreeMap::new() }
+        Self { memory: "1G".to_owned(), pids: 512, workers: None, threads: 8, containers: BTreeMap::new() }
     }
 }
 

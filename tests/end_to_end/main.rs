@@ -37,6 +37,8 @@ mod secrets;
 #[path = "../hosts/simulated.rs"]
 mod simulated;
 #[cfg(test)]
+mod spread;
+#[cfg(test)]
 mod standard;
 #[cfg(test)]
 mod teardown;

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::lab::{Finished, built, eventually, exported};
 use crate::simulated::Hosts;
-use crate::{client, faults, nodes, rolling};
+use crate::{client, faults, nodes, rolling, spread};
 
 /// The host that octo runs on.
 pub const FIRST: &str = "host1";
@@ -43,23 +43,41 @@ impl Pair {
         fs::create_dir_all(&directory).unwrap();
         let pair = Self { hosts, directory, openrc: BTreeMap::new() };
         pair.configure("");
-        let mut images = built(&pair.directory, "configuration.yaml");
-        // Nothing is booted here.
-        images.retain(|image| !image.starts_with("octo/instance:"));
-        // The others get theirs from this one, without a registry.
-        pair.hosts.load(FIRST, &images.iter().map(String::as_str).collect::<Vec<_>>());
+        // Nothing is booted yet.
+        pair.load_images(|image| !image.starts_with("octo/instance:"));
         pair.octo(&["up"]).succeeds();
         let openrc = exported(&pair.octo(&["openrc"]).succeeds().out);
         Self { openrc, ..pair }
     }
 
+    /// Gives the first host those of the images that the configuration needs. The others get theirs from it,
+    /// without a registry.
+    pub fn load_images(&self, wanted: impl Fn(&str) -> bool) {
+        let images = built(&self.directory, "configuration.yaml");
+        let images: Vec<&str> = images.iter().map(String::as_str).filter(|image| wanted(image)).collect();
+        self.hosts.load(FIRST, &images);
+    }
+
     /// Writes the configuration, with further lines at its end.
     pub fn configure(&self, further: &str) {
-        let text = self.configuration() + further;
+        self.write("minimal", "", further);
+    }
+
+    /// The same with compute and networks. The last of the further lines are of `config`.
+    pub fn configure_instances(&self, further: &str) {
+        // Its own addresses are nobody's on the hosts' second network, which has no others.
+        let provider = ", provider: {interface: eth1, \
+                        pool: {gateway: 192.0.2.1/24, first: 192.0.2.100, last: 192.0.2.199}}";
+        // A host's disk is small.
+        self.write("standard", provider, &format!("{further}  nova: {{reserved_disk_mb: 512}}\n"));
+    }
+
+    fn write(&self, profile: &str, network: &str, further: &str) {
+        let text = self.configuration(profile, network) + further;
         fs::write(self.directory.join("configuration.yaml"), text).unwrap();
     }
 
-    fn configuration(&self) -> String {
+    fn configuration(&self, profile: &str, network: &str) -> String {
         let roles = ["control, compute", "control, compute", "witness"];
         let node = |((host, name), roles): ((&str, &str), &str)| {
             let address = self.hosts.address(host);
@@ -73,8 +91,8 @@ impl Pair {
         let nodes: String = HOSTS.into_iter().zip(NODES).zip(roles).map(node).collect();
         let [a, b, c, _] = self.hosts.address(FIRST).octets();
         format!(
-            "cloud: {CLOUD}\nprofile: minimal\nbase: {{distro: debian}}\nnodes:\n{nodes}\
-             network: {{management: {{subnet: 10.213.0.0/16}}, external_vip: {a}.{b}.{c}.{EXTERNAL_VIP}}}\n"
+            "cloud: {CLOUD}\nprofile: {profile}\nbase: {{distro: debian}}\nnodes:\n{nodes}\
+             network: {{management: {{subnet: 10.213.0.0/16}}, external_vip: {a}.{b}.{c}.{EXTERNAL_VIP}{network}}}\n"
         )
     }
 
@@ -104,10 +122,14 @@ impl Pair {
         self.run("switch", client.to_str().unwrap(), arguments)
     }
 
+    /// The node on a host.
+    pub fn node(host: &str) -> &'static str {
+        NODES[HOSTS.iter().position(|known| *known == host).expect("a host of the pair")]
+    }
+
     /// The full name of a container on a host.
     pub fn container(name: &str, host: &str) -> String {
-        let place = HOSTS.iter().position(|known| *known == host).expect("a host of the pair");
-        format!("{CLOUD}-{name}.{}", NODES[place])
+        format!("{CLOUD}-{name}.{}", Self::node(host))
     }
 
     /// Makes a project. Whether it was acknowledged is told by the client.
@@ -146,12 +168,13 @@ fn a_pair_changes_and_has_every_fault_and_loses_no_write() {
     pair.octo(&["up"]).succeeds();
     pair.octo(&["plan", "--check"]).succeeds();
     assert!(pair.makes_project("before"));
-    rolling::changes_cost_no_request(&pair);
+    let changes = rolling::changes_cost_no_request(&pair);
     nodes::a_node_goes_and_comes(&pair);
     faults::each_once(&pair);
     for name in ["before", "while-one-is-removed"] {
         pair.openstack(&["project", "show", name]).succeeds();
     }
+    spread::instances_outlive_the_majority(&pair, &changes);
 
     pair.octo(&["rm", "--volumes"]).succeeds();
     for host in HOSTS {
@@ -159,6 +182,8 @@ fn a_pair_changes_and_has_every_fault_and_loses_no_write() {
             assert_eq!(pair.run(host, "docker", list).succeeds().out, "", "{host} still has something");
         }
         let links = pair.run(host, "ip", &["-oneline", "link"]).succeeds().out;
-        assert!(!links.contains("octo-"), "{host} still has a bridge or a tunnel: {links}");
+        for part in ["octo-", "br-", "tap", "genev", "ovs"] {
+            assert!(!links.contains(part), "{host} still has a bridge, a tunnel or a port: {links}");
+        }
     }
 }

@@ -63,8 +63,9 @@ fn killed_in_the_middle(pair: &Pair) {
     assert!(!octo.wait().unwrap().success(), "octo had ended before it was killed");
 }
 
-/// Changes everything that serves, again and again, until the client has asked often enough.
-pub fn changes_cost_no_request(pair: &Pair) {
+/// Changes everything that serves, again and again, until the client has asked often enough. Returns what is in the
+/// configuration then, beyond that of all pairs.
+pub fn changes_cost_no_request(pair: &Pair) -> String {
     let wanted = std::env::var("OCTO_ROLLING_REQUESTS").map_or(REQUESTS, |number| number.parse().unwrap());
     let before = started(pair);
     let mut load = Probe::load(pair, EVERY, "rolling");
@@ -97,4 +98,5 @@ pub fn changes_cost_no_request(pair: &Pair) {
         assert!(stays || before[&container] != now, "{container} was not made anew");
     }
     pair.octo(&["plan", "--check"]).succeeds();
+    changes(round)
 }

@@ -94,7 +94,7 @@ fn environment(proxies: &[(String, String)]) -> String {
         script.push_str(&format!("export {name}='{}'\n", value.replace('\'', r"'\''")));
     }
     // The defaults give up on a slow mirror after 30 seconds, and on one that is away after three tries.
-    script.push_str("export UV_HTTP_TIMEOUT=180 UV_HTTP_RETRIES=8\n");
+    script.push_str("export UV_HTTP_TIMEOUT=180 UV_HTTP_RETRIES=8 PIP_TIMEOUT=60 PIP_RETRIES=8 PIP_RESUME_RETRIES=8\n");
     script
 }
 
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(
             text(&transport, "environment"),
             "export https_proxy='http://p:1'\nexport HTTPS_PROXY='http://p:1'\n\
-             export no_proxy='it'\\''s'\nexport NO_PROXY='it'\\''s'\nexport UV_HTTP_TIMEOUT=180 UV_HTTP_RETRIES=8\n"
+             export no_proxy='it'\\''s'\nexport NO_PROXY='it'\\''s'\nexport UV_HTTP_TIMEOUT=180 UV_HTTP_RETRIES=8 PIP_TIMEOUT=60 PIP_RETRIES=8 PIP_RESUME_RETRIES=8\n"
         );
         assert_eq!(
             text(&transport, "pip.conf"),

@@ -20,7 +20,11 @@ impl Planner<'_> {
             self.leftovers();
         }
         self.load_first();
-        for node in self.nodes() {
+        self.upgrade_first(scope);
+        let mut nodes = self.nodes();
+        // Whatever moves the VIPs does so only once if no other node has to change after theirs.
+        nodes.sort_by_key(|node| self.observed.vip_holder.as_ref() == Some(*node));
+        for node in nodes {
             let network = self.network(node);
             let sent = self.images_sent(node, scope);
             self.relieve(node, scope, network.into_iter().chain(sent).collect());
@@ -164,6 +168,7 @@ impl Planner<'_> {
             return;
         }
         let cause = if cause.is_empty() { stopped_cause(state) } else { cause };
+        let before = before.into_iter().chain(self.jobs_planned(service)).collect();
         self.start_container(name, cause, before);
     }
 

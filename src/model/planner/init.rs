@@ -8,7 +8,7 @@ use crate::model::desired::{Desired, DesiredJob};
 use crate::model::fingerprint;
 use crate::model::identity::IdentityObject;
 use crate::model::name::Name;
-use crate::model::observed::{JobRecord, ObservedHealth, Reached, RunState};
+use crate::model::observed::{JobRecord, ObservedDatabase, ObservedHealth, Reached, RunState};
 use crate::model::operation::Operation;
 use crate::model::plan::NodeId;
 
@@ -33,15 +33,14 @@ impl Planner<'_> {
             return Initialised::Yes;
         }
         let mut unknown = false;
-        let databases = owned_databases(self, service);
+        let databases = owned_databases(desired, service);
         let jobs: Vec<_> = self.jobs_before(service).collect();
         if !databases.is_empty() || !jobs.is_empty() {
             match &self.observed.database {
                 Reached::Answered(found) => {
-                    let user = databases.is_empty() || found.users.get(service) == Some(&databases);
-                    let present = databases.is_subset(&found.databases);
-                    let done = jobs.iter().all(|(name, job)| !due(found.jobs.get(*name), job));
-                    if !(user && present && done) {
+                    let planned = |job: &String| self.node(&Operation::RunJob { job: job.clone() }).is_some();
+                    let done = jobs.iter().all(|(name, job)| planned(name) || !due(found.jobs.get(*name), job));
+                    if !(has_databases(desired, found, service) && done) {
                         return Initialised::No;
                     }
                 }
@@ -192,7 +191,7 @@ impl Planner<'_> {
 
     /// The nodes after which a service's databases and their user exist.
     fn databases(&mut self, service: &Name) -> Vec<NodeId> {
-        let owned = owned_databases(self, service);
+        let owned = owned_databases(self.desired, service);
         if owned.is_empty() {
             return Vec::new();
         }
@@ -241,7 +240,7 @@ impl Planner<'_> {
     }
 
     /// Plans a job if it is due.
-    fn job(&mut self, name: &str, job: &DesiredJob, before: Vec<NodeId>) {
+    pub(super) fn job(&mut self, name: &str, job: &DesiredJob, before: Vec<NodeId>) {
         let record = self.observed.database.answer().and_then(|found| found.jobs.get(name));
         let refilled = job
             .fills
@@ -323,11 +322,7 @@ impl Planner<'_> {
     /// Plans the start of a service's containers that were held, or that this plan creates.
     fn release(&mut self, service: &Name, identity: &[NodeId]) {
         let desired = self.desired;
-        let mut before: Vec<NodeId> = self
-            .jobs_before(service)
-            .filter_map(|(name, _)| self.node(&Operation::RunJob { job: name.clone() }))
-            .chain(identity.iter().copied())
-            .collect();
+        let mut before: Vec<NodeId> = self.jobs_planned(service).into_iter().chain(identity.iter().copied()).collect();
         before.extend(self.node(&Operation::EnsureDatabaseUser { user: service.clone() }));
         // Who does not need the bus only sends what nobody waits for, and starts without it.
         let needs = desired.services.get(service).map(|service| &service.needs);
@@ -373,7 +368,7 @@ impl Planner<'_> {
     }
 
     /// The jobs of a service that have to end before its containers start.
-    fn jobs_before<'b>(&'b self, service: &'b Name) -> impl Iterator<Item = (&'b String, &'b DesiredJob)> {
+    pub(super) fn jobs_before<'b>(&'b self, service: &'b Name) -> impl Iterator<Item = (&'b String, &'b DesiredJob)> {
         self.desired.jobs.iter().filter(move |(_, job)| job.process.service == *service && job.holds)
     }
 
@@ -417,6 +412,12 @@ fn due(record: Option<&JobRecord>, job: &DesiredJob) -> bool {
     record.and_then(|record| record.finished.as_deref()) != Some(fingerprint::of_job(job).as_str())
 }
 
-fn owned_databases(planner: &Planner<'_>, service: &Name) -> BTreeSet<Name> {
-    planner.desired.databases.iter().filter(|(_, owner)| *owner == service).map(|(name, _)| name.clone()).collect()
+/// Whether all databases of a service are there, and its user with them.
+pub(super) fn has_databases(desired: &Desired, found: &ObservedDatabase, service: &Name) -> bool {
+    let wanted = owned_databases(desired, service);
+    wanted.is_subset(&found.databases) && (wanted.is_empty() || found.users.get(service) == Some(&wanted))
+}
+
+fn owned_databases(desired: &Desired, service: &Name) -> BTreeSet<Name> {
+    desired.databases.iter().filter(|(_, owner)| *owner == service).map(|(name, _)| name.clone()).collect()
 }

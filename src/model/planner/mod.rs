@@ -26,6 +26,9 @@ mod removal_tests;
 pub(crate) mod several_tests;
 #[cfg(test)]
 pub(crate) mod tests;
+mod upgrade;
+#[cfg(test)]
+mod upgrade_tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 

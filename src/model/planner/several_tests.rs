@@ -90,6 +90,22 @@ fn nodes_change_one_after_the_other() {
 }
 
 #[test]
+fn the_node_with_the_vips_changes_last() {
+    let desired = pair();
+    let world = up(&desired);
+    let mut changed = desired.clone();
+    changed.containers.values_mut().for_each(|container| container.files_digest.push_str("-changed"));
+    let mut observed = world.snapshot();
+    observed.vip_holder = Some(Name::fixed("node"));
+    let plan = plan(&Goal::Up, &changed, &observed);
+    for other in ["ctl2", "wit"] {
+        let works = place(&plan, &format!("wait for lab-db-server.{other}"));
+        let stop = place(&plan, "stop lab-db-server.node");
+        assert!(waits(&plan, stop, works), "{other}:\n{plan}");
+    }
+}
+
+#[test]
 fn a_node_that_does_not_answer_is_left_as_it_is_and_caught_up_later() {
     let desired = pair();
     let world = up(&desired);

@@ -20,7 +20,7 @@ use crate::pair::Pair;
 use crate::simulated::Hosts;
 
 /// The size of each host's disk, which a fault fills. It takes no room before it is written to.
-pub const DISK: &str = "6G";
+pub const DISK: &str = "8G";
 /// How long the client watches the cloud before a fault.
 #[cfg(feature = "faults")]
 const QUIET: Duration = Duration::from_secs(3);
