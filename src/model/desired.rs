@@ -182,6 +182,8 @@ pub struct ProcessSpec {
     pub memory: u64,
     /// Limit of processes and threads.
     pub pids: u32,
+    /// Settings of the kernel for its own network namespace: `sysctl` name -> value.
+    pub sysctls: BTreeMap<String, String>,
     /// Where the node's engine socket is mounted.
     pub engine_socket: Option<String>,
     /// Whether it sees the node's processes.

@@ -161,6 +161,18 @@ async fn a_container_is_started_again_from_its_start_to_its_stop() {
 }
 
 #[tokio::test]
+async fn the_kernel_is_told_what_holds_for_a_container_s_network_alone() {
+    let scene = Scene::new().await.with_network().await;
+    let name = scene.name("kept-alive");
+    let mut job = scene.job("exit $(cat /proc/sys/net/ipv4/tcp_keepalive_time)");
+    job.process.sysctls.insert("net.ipv4.tcp_keepalive_time".to_owned(), "7".to_owned());
+    scene.create_job(&name, &job).await.unwrap();
+    scene.engine.start_container(&name).await.unwrap();
+    assert_eq!(scene.engine.wait_container(&name).await.unwrap(), 7);
+    scene.engine.remove_container(&name).await.unwrap();
+}
+
+#[tokio::test]
 async fn jobs_end_with_a_code_and_stay_off_planned_addresses() {
     let scene = Scene::new().await.with_network().await;
     let name = scene.name("sync");

@@ -90,6 +90,7 @@ impl Scene {
             devices: BTreeSet::new(),
             memory: 64 << 20,
             pids: 32,
+            sysctls: BTreeMap::new(),
             hosts: BTreeMap::new(),
             init: true,
             log_address: None,

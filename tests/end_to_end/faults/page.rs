@@ -8,9 +8,9 @@ use super::round::Round;
 const TEXT: &str = include_str!("page.md");
 
 const HEADER: &str = "\
-| fault | reads: outage | writes: outage | RPC: outage | failed reads | failed writes | lost writes | healthy \
-| after the repair | budget, by the worst run |
-|---|---|---|---|---|---|---|---|---|---|
+| fault | reads: outage | writes: outage | RPC: outage | return: reads | return: writes | failed reads \
+| failed writes | lost writes | healthy | after the repair | budget, by the worst run |
+|---|---|---|---|---|---|---|---|---|---|---|---|
 ";
 
 /// A fault, and all of its rounds.
@@ -55,6 +55,8 @@ fn line(row: &Row) -> String {
         spread(rounds.iter().map(|round| round.reads)),
         spread(rounds.iter().map(|round| round.writes)),
         spread(rounds.iter().filter_map(|round| round.calls)),
+        spread(rounds.iter().filter_map(|round| round.reads_of_return)),
+        spread(rounds.iter().filter_map(|round| round.writes_of_return)),
         sum(rounds.iter().map(|round| round.failed_reads)),
         sum(rounds.iter().map(|round| round.failed_writes)),
         rounds.iter().map(|round| round.lost).sum::<usize>().to_string(),
@@ -105,6 +107,8 @@ mod tests {
             reads: 1.26,
             writes: 20.6,
             calls: Some(9.0),
+            reads_of_return: Some(0.5),
+            writes_of_return: Some(1.5),
             failed_reads: Share { failed: 7, of: 450 },
             failed_writes: Share { failed: 2, of: 50 },
             lost: 1,
@@ -133,11 +137,12 @@ mod tests {
     #[test]
     fn a_fault_is_a_line() {
         let wanted = "\
-| fault | reads: outage | writes: outage | RPC: outage | failed reads | failed writes | lost writes | healthy \
-| after the repair | budget, by the worst run |
-|---|---|---|---|---|---|---|---|---|---|
-| no fault | 0.06 / 0.06 | 0.25 / 0.25 | – | 0 of 450 | 0 of 50 | 0 | 3.50 / 3.50 | – | – |
-| worst | 0.66 / 1.26 | 10.4 / 20.6 | 9.00 / 9.00 | 7 of 900 | 2 of 100 | 1 | never / never | never / never \
+| fault | reads: outage | writes: outage | RPC: outage | return: reads | return: writes | failed reads \
+| failed writes | lost writes | healthy | after the repair | budget, by the worst run |
+|---|---|---|---|---|---|---|---|---|---|---|---|
+| no fault | 0.06 / 0.06 | 0.25 / 0.25 | – | – | – | 0 of 450 | 0 of 50 | 0 | 3.50 / 3.50 | – | – |
+| worst | 0.66 / 1.26 | 10.4 / 20.6 | 9.00 / 9.00 | 0.50 / 0.50 | 1.50 / 1.50 | 7 of 900 | 2 of 100 | 1 \
+| never / never | never / never \
 | writes ≤ 4 s: **not met** (writes ≤ 4 s, no lost write) |
 ";
         assert_eq!(table(&rows()), wanted);

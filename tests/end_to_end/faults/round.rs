@@ -8,12 +8,17 @@ pub const READS: [Kind; 2] = [Kind::ReadKeystone, Kind::ReadGlance];
 /// What one fault cost the client. Times are in seconds; what never came is infinite.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Round {
-    /// The longest time without a good answer to a read, of Keystone or of Glance, whichever was worse.
+    /// The longest time without a good answer to a read, of Keystone or of Glance, whichever was worse. It begins
+    /// before the repair, as the other two do.
     pub reads: f64,
     /// The longest time without an acknowledged write.
     pub writes: f64,
     /// The longest time without an answered call over the message bus, where that was measured.
     pub calls: Option<f64>,
+    /// The longest time without a good answer to a read after the repair, where there was one.
+    pub reads_of_return: Option<f64>,
+    /// The longest time without an acknowledged write after it.
+    pub writes_of_return: Option<f64>,
     /// Failed reads.
     pub failed_reads: Share,
     /// Failed writes.
@@ -36,6 +41,8 @@ impl Round {
             reads: READS.iter().map(|kind| load.outage(*kind)).fold(0.0, f64::max),
             writes: load.outage(Kind::Write),
             calls: calls.map(|log| log.outage(Kind::Rpc)),
+            reads_of_return: READS.iter().filter_map(|kind| load.outage_of_return(*kind)).reduce(f64::max),
+            writes_of_return: load.outage_of_return(Kind::Write),
             failed_reads: load.failures(&READS),
             failed_writes: load.failures(&[Kind::Write]),
             lost,
@@ -82,6 +89,8 @@ mod tests {
                 reads: 4.0,
                 writes: 5.0,
                 calls: Some(5.0),
+                reads_of_return: Some(2.0),
+                writes_of_return: Some(0.0),
                 failed_reads: Share { failed: 0, of: 2 },
                 failed_writes: Share { failed: 1, of: 1 },
                 lost: 0,

@@ -84,9 +84,21 @@ impl Log {
         Ok(log)
     }
 
-    /// The longest time, in seconds, in which no request of a kind succeeded: between the ends of two
-    /// answers, from the last one before the fault to the end of the round.
+    /// The longest time, in seconds, in which no request of a kind succeeded: between the ends of two answers, from
+    /// the last one before the fault. It begins before the fault is repaired, where it is.
     pub fn outage(&self, kind: Kind) -> f64 {
+        let repaired = self.marks.get(REPAIRED).copied().unwrap_or(f64::INFINITY);
+        self.longest(kind, |begin| begin < repaired)
+    }
+
+    /// The same for what comes after the repair, until the end of the round.
+    pub fn outage_of_return(&self, kind: Kind) -> Option<f64> {
+        let repaired = self.marks.get(REPAIRED)?;
+        Some(self.longest(kind, |begin| begin >= *repaired))
+    }
+
+    /// The longest time without a good answer that begins at the right moment.
+    fn longest(&self, kind: Kind, begins: impl Fn(f64) -> bool) -> f64 {
         let (begin, end) = (self.marks[INJECTED], self.marks[ENDED]);
         let good = self.requests.iter().filter(|request| request.kind == kind && request.ok);
         let mut answers: Vec<f64> = good.map(|request| request.ended).collect();
@@ -94,7 +106,9 @@ impl Log {
         let mut last = answers.iter().copied().rfind(|answer| *answer <= begin).unwrap_or(begin);
         let mut longest = 0_f64;
         for answer in answers.into_iter().filter(|answer| begin < *answer && *answer < end).chain([end]) {
-            longest = longest.max(answer - last);
+            if begins(last) {
+                longest = longest.max(answer - last);
+            }
             last = answer;
         }
         longest
@@ -158,6 +172,17 @@ mod tests {
     fn an_outage_that_does_not_end_lasts_to_the_end_of_the_round() {
         about(log().outage(Kind::Write), 1.8);
         about(log().outage(Kind::ReadGlance), 2.0);
+    }
+
+    #[test]
+    fn what_a_repair_costs_is_told_apart() {
+        let repaired = r#"{"mark": "repaired", "at": 10.2}"#;
+        let log = Log::parse(LINES.into_iter().chain([repaired])).unwrap();
+        // From 9.95 to 11.45, the last one before the fault and the first one after it.
+        about(log.outage(Kind::ReadKeystone), 1.5);
+        about(log.outage_of_return(Kind::ReadKeystone).unwrap(), 0.3);
+        about(log.outage_of_return(Kind::Write).unwrap(), 1.8);
+        assert_eq!(Log::parse(LINES).unwrap().outage_of_return(Kind::Write), None);
     }
 
     #[test]
