@@ -64,6 +64,9 @@ pub fn instances_outlive_the_majority(pair: &Pair, further: &str) {
     pair.load_images(|_| true);
     pair.octo(&["up"]).succeeds();
     pair.octo(&["plan", "--check"]).succeeds();
+    // The way of a person on the provider network to instances of all nodes.
+    pair.run(FIRST, "ip", &["address", "add", "192.0.2.1/24", "dev", "br-ex"]).succeeds();
+    pair.run(FIRST, "ip", &["link", "set", "dev", "br-ex", "up"]).succeeds();
     let verified = pair.octo(&["--format", "json", "verify"]).succeeds();
     let verified: Value = serde_json::from_str(&verified.out).unwrap();
     assert_eq!(verified["left_out"], Value::Array(Vec::new()), "{verified}");

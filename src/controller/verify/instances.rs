@@ -49,6 +49,7 @@ impl Course<'_> {
             Some(external) => Some(self.step("floating IP", add_floating_ip(user, external, &first)).await?),
             None => None,
         };
+        let floating = self.reachable(floating)?;
         self.step("blocked by the security group", see_blocked(user, &second, floating.as_ref())).await?;
         self.step("rules for ICMP and HTTP", add_rules(user, &world.group)).await?;
         if let Some(floating) = &floating {
@@ -187,6 +188,19 @@ async fn add_floating_ip(
     let made = network::create_floating_ip(user, external, &first.port).await?;
     let detail = format!("{} to {}", made.floating_ip_address, first.address);
     Ok((made, detail))
+}
+
+impl Course<'_> {
+    /// A floating IP, unless this host has no way to it, which is told.
+    fn reachable(&mut self, floating: Option<FloatingIp>) -> Result<Option<FloatingIp>, Error> {
+        let Some(floating) = floating else { return Ok(None) };
+        let address = floating.floating_ip_address;
+        if reach::has_route(address)? {
+            return Ok(Some(floating));
+        }
+        self.report.left_out.push(format!("HTTP and ICMP from this host: it has no route to {address}"));
+        Ok(None)
+    }
 }
 
 /// Nothing comes in: neither from the other instance, nor from this host.

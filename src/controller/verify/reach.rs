@@ -1,7 +1,7 @@
 //! Asking an instance from this host: HTTP and ICMP.
 
 use std::io::{self, Read};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind};
 
 /// How long an answer may take; who is blocked gives none.
 const ANSWER_TIME: Duration = Duration::from_secs(3);
+const HTTP: u16 = 80;
 const ECHO_REQUEST: u8 = 8;
 const ECHO_REPLY: u8 = 0;
 
@@ -23,6 +24,18 @@ pub(super) enum Answer {
     Silence,
     /// Something else, in words.
     Other(String),
+}
+
+/// Whether this host knows where to send what is for an address. Nothing is sent.
+pub(super) fn has_route(address: Ipv4Addr) -> Result<bool, Error> {
+    let connected = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).and_then(|socket| socket.connect((address, HTTP)));
+    match connected {
+        Ok(()) => Ok(true),
+        Err(error) if unreachable(&error) => Ok(false),
+        Err(error) => {
+            Err(Error::new(ErrorKind::Environment, format!("cannot look for a route to {address}")).because(&error))
+        }
+    }
 }
 
 /// Asks for the page at an address.
@@ -141,6 +154,11 @@ mod tests {
         assert!(!is_reply(&packet(ECHO_REQUEST, 7, address), address, 7));
         assert!(!is_reply(&packet(ECHO_REPLY, 7, Ipv4Addr::LOCALHOST), address, 7));
         assert!(!is_reply(&[], address, 7));
+    }
+
+    #[test]
+    fn this_host_has_a_route_to_itself() {
+        assert!(has_route(Ipv4Addr::LOCALHOST).unwrap());
     }
 
     #[test]
