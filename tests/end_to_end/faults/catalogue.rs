@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::budget::Budget;
 
 /// How long a fault that does not pass by itself lasts.
-const HOLD: Duration = Duration::from_secs(12);
+const HOLD: Duration = Duration::from_secs(8);
 /// The same where everything is off: nothing goes on that could be watched.
 const DARKNESS: Duration = Duration::from_secs(5);
 

@@ -23,7 +23,7 @@ use crate::simulated::Hosts;
 pub const DISK: &str = "8G";
 /// How long the client watches the cloud before a fault.
 #[cfg(feature = "faults")]
-const QUIET: Duration = Duration::from_secs(3);
+const QUIET: Duration = Duration::from_secs(2);
 /// How long everything has to stay as it should be, under load, for a round to end.
 const SETTLED: Duration = Duration::from_secs(3);
 /// The pause between two looks at a cloud that is not well yet: they take processor time from it.
