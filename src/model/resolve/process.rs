@@ -98,11 +98,11 @@ impl Resolver<'_> {
     /// turns on keepalive, as database drivers and servers do, learns of it within seconds instead of two hours,
     /// and at once when another node has the address. See tcp(7).
     fn sysctls(&self, network: Attachment) -> BTreeMap<String, String> {
-        let has_own = network == Attachment::Management && self.topology == Topology::Several;
+        if network != Attachment::Management || self.topology == Topology::Single {
+            return BTreeMap::new();
+        }
         let keepalive = [("time", "1"), ("intvl", "1"), ("probes", "5")];
-        let name = |key: &str| format!("net.ipv4.tcp_keepalive_{key}");
-        let all = keepalive.into_iter().filter(|_| has_own);
-        all.map(|(key, value)| (name(key), value.to_owned())).collect()
+        keepalive.map(|(key, value)| (format!("net.ipv4.tcp_keepalive_{key}"), value.to_owned())).into()
     }
 
     fn volumes(
