@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::NoArgs;
+use super::{NoArgs, OneNode};
 
 /// `octo secrets`.
 #[derive(Clone, Debug, Subcommand)]
@@ -11,6 +11,8 @@ pub enum SecretsVerb {
     List(NoArgs),
     /// Give keys that take turns their next turn, node by node, so that no request fails
     Rotate(RotateArgs),
+    /// Use the secrets of another node's copy, where those here are lost or older
+    Restore(OneNode),
 }
 
 /// `octo secrets rotate`.

@@ -12,7 +12,7 @@ use super::keystone::Keystone;
 use super::mask::Mask;
 use super::mysql::Database;
 use super::netlink::HostNetwork;
-use super::node_files::{NodeFiles, RemoteFiles};
+use super::node_files::{ANY_IMAGE, NodeFiles, RemoteFiles};
 use super::port::ImageBuilder;
 use super::rabbitmq::MessageBus;
 use super::state::State;
@@ -90,7 +90,7 @@ impl Adapters {
         });
         let peer = |(node, engine): (&Name, &Engine)| {
             let image = cloud.desired.containers.values().find(|container| container.node == *node);
-            let image = image.map(|container| container.process.image.clone()).unwrap_or_default();
+            let image = image.map_or_else(|| ANY_IMAGE.to_owned(), |container| container.process.image.clone());
             let name = cloud.desired.cloud.clone();
             let directory = state.directory().to_owned();
             let peer = Peer {

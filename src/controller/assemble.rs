@@ -9,6 +9,7 @@ use super::load::Loaded;
 use super::peers::Peers;
 use super::state::State;
 use crate::error::Error;
+use crate::model::problem::FileId;
 use crate::model::resolve::{self, ResolvedImages, enabled, images_of, resolve};
 use crate::view::dockerfile::render_images;
 use crate::view::files::{self, Sizing, Sources};
@@ -42,6 +43,8 @@ pub async fn assemble(
     for (name, container) in &mut desired.containers {
         container.files_digest = files.digest(name);
     }
+    let configuration = documents.get(FileId::CONFIGURATION).map(|document| document.text.clone()).unwrap_or_default();
+    desired.state_copy = state.wanted_copy(&secrets, &base, &configuration)?;
     let state_directory = state.directory().to_owned();
     Ok(Cloud {
         settings,
@@ -50,6 +53,7 @@ pub async fn assemble(
         images,
         files,
         secrets,
+        configuration,
         state_directory,
         base,
         peers: peers.engines,

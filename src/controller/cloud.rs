@@ -28,6 +28,8 @@ pub struct Cloud {
     pub files: RenderedFiles,
     /// Every secret that `desired` names: stored ones, and new ones that are not stored yet.
     pub secrets: Secrets,
+    /// configuration.yaml as it was read.
+    pub configuration: String,
     /// The state directory.
     pub state_directory: PathBuf,
     /// What the images stand on, and why.

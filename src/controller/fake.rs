@@ -141,6 +141,15 @@ impl World {
         }
         match operation {
             Operation::StoreSecrets { .. } => state.seen.secrets = self.desired.secrets.keys().cloned().collect(),
+            Operation::CopyState { node } => {
+                let secrets: BTreeSet<String> = self.desired.secrets.keys().cloned().collect();
+                require(secrets.is_subset(&state.seen.secrets), "stored secrets")?;
+                if *node != self.desired.node {
+                    let peer = state.seen.peers.get(node).and_then(Reached::answer).ok_or("no such node")?;
+                    require(!peer.images.is_empty(), "an image on the node")?;
+                }
+                state.seen.state_copies.insert(node.clone(), self.desired.state_copy.clone());
+            }
             Operation::PrepareBase { tag } => {
                 state.seen.images.insert(tag.clone());
             }
@@ -279,9 +288,13 @@ impl World {
             Operation::RemoveLogs { node } => {
                 let here = |name: &String| self.desired.node_of(name) == node;
                 require(!state.seen.containers.keys().any(here), "containers gone")?;
+                if *node != self.desired.node {
+                    state.seen.state_copies.remove(node);
+                }
             }
             Operation::RemoveState => {
                 state.seen.secrets.clear();
+                state.seen.state_copies.clear();
                 state.seen.state = false;
             }
         }

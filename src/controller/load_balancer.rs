@@ -25,6 +25,16 @@ impl Adapters {
         server: &str,
         progress: &(dyn Fn(String) + Send + Sync),
     ) -> Result<(), Error> {
+        self.begin_drain(server, progress).await?;
+        let mut frontends = self.cloud.desired.frontends_of(server);
+        if frontends.any(|frontend| frontend.frontend.single_writer) {
+            // A load balancer that was asked later may have told one that was asked earlier that this is the writer.
+            self.begin_drain(server, progress).await?;
+        }
+        Ok(())
+    }
+
+    async fn begin_drain(&self, server: &str, progress: &(dyn Fn(String) + Send + Sync)) -> Result<(), Error> {
         let asked = self.running_load_balancers().await?.into_iter().map(|(name, engine, drain)| {
             async move {
                 let command = about(&drain.begin, server, drain);

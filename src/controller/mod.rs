@@ -4,6 +4,7 @@ pub mod adapters;
 pub mod assemble;
 pub mod attachment;
 pub mod cloud;
+pub mod cloud_lock;
 pub mod command;
 pub mod context;
 #[cfg(test)]

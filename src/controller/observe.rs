@@ -15,6 +15,7 @@ use super::docker::container::ContainerState;
 use super::docker::list::Inventory;
 use super::listener;
 use super::port::Observe;
+use super::state::copy;
 use crate::error::{Error, ErrorKind};
 use crate::model::catalog::Part;
 use crate::model::desired::DesiredContainer;
@@ -25,6 +26,7 @@ use crate::model::observed::{
     JobContainer, Observed, ObservedContainer, ObservedDatabase, ObservedHealth, ObservedIdentity, ObservedMessageBus,
     ObservedPeer, Reached, RunState,
 };
+use crate::model::state_copy::{StateCopy, keeps_copy};
 
 /// How long a part of the cloud may take to answer all that it is asked.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -71,6 +73,7 @@ impl Observe for Adapters {
             identity,
             ..Observed::default()
         };
+        observed.state_copies = self.state_copies(&observed.peers).await?;
         observed.vip_holder = self.vip_holder(&observed).await?;
         self.sort_containers(&inventory, &health, &ports, &mut observed)?;
         observed.instances = inventory.instances;
@@ -248,6 +251,19 @@ impl Adapters {
         let there = try_join_all(answering.map(|(_, peer)| peer.files.file_digests()));
         let (here, there) = try_join(self.files.file_digests(), there).await?;
         Ok(here.into_iter().chain(there.into_iter().flatten()).collect())
+    }
+
+    /// The copies of octo's state on the nodes that answer.
+    async fn state_copies(
+        &self,
+        peers: &BTreeMap<Name, Reached<ObservedPeer>>,
+    ) -> Result<BTreeMap<Name, StateCopy>, Error> {
+        let desired = &self.cloud.desired;
+        let answers = |node: &Name| peers.get(node).is_some_and(|peer| peer.answer().is_some());
+        let there = self.peers.iter().filter(|(node, _)| answers(node)).map(|(node, peer)| (node, &peer.files));
+        let places = there.chain([(&desired.node, &self.files)]).filter(|(node, _)| keeps_copy(desired, node));
+        let found = try_join_all(places.map(async |(node, files)| Ok((node, files.state_copy().await?)))).await?;
+        Ok(found.into_iter().filter_map(|(node, files)| Some((node.clone(), copy::content(&files)?))).collect())
     }
 
     /// The wanted images and bases that are there. They are shared by all clouds of a machine.

@@ -33,6 +33,10 @@ impl Adapters {
         let desired = &self.cloud.desired;
         match operation {
             Operation::StoreSecrets { .. } => self.state.store_secrets(&self.cloud.secrets),
+            Operation::CopyState { node } => {
+                let files = self.peers.get(node).map_or(&self.files, |peer| &peer.files);
+                files.write_state_copy(&self.state.copy(&self.cloud.base, &self.cloud.configuration)?).await
+            }
             Operation::PrepareBase { tag } => self.builder.prepare_base(tag, progress).await,
             Operation::BuildImage { image, .. } => {
                 let recipe = self.cloud.images.get(image).ok_or_else(|| unknown("image", image.as_str()))?;

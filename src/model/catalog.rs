@@ -318,6 +318,10 @@ pub struct Container {
     /// Of a load balancer: how servers are taken out of its load, before they are made anew.
     #[serde(default)]
     pub drain: Option<Drain>,
+    /// Services of whose containers on the same node none may be made anew while it runs: it stops before, and is
+    /// started when they work again.
+    #[serde(default)]
+    pub yields_to: Vec<Name>,
     /// What it has a vote in, with the containers of all nodes that name the same: a cluster that works
     /// as long as more than half of them do.
     #[serde(default)]
@@ -332,6 +336,11 @@ pub struct Container {
     #[serde(default)]
     #[schemars(range(min = 16))]
     pub pids: Option<u32>,
+    /// Its share of the processors where all want more than there is, compared with 1024, which is every other
+    /// container's: for what others take for dead when it is late. (`docker run --cpu-shares`.)
+    #[serde(default)]
+    #[schemars(range(min = 2, max = 262_144))]
+    pub cpu_shares: Option<u32>,
 }
 
 impl Container {
@@ -453,6 +462,9 @@ pub struct Frontend {
     /// Whether one backend works and the others wait (a database with one writer).
     #[serde(default)]
     pub single_writer: bool,
+    /// Whether the backend on the load balancer's own node works and the others wait (a cache that all share).
+    #[serde(default)]
+    pub nearest: bool,
     /// Further lines for the backend, as the load balancer's manual has them.
     #[serde(default)]
     pub options: Vec<String>,

@@ -12,6 +12,7 @@ use super::identity::IdentityObject;
 use super::name::Name;
 use super::node::{Role, Topology, node_in};
 use super::settings::{ProviderPool, Uplink};
+use super::state_copy::StateCopy;
 
 /// Everything that should exist for one cloud, on all of its nodes.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -48,6 +49,8 @@ pub struct Desired {
     pub identity: BTreeSet<IdentityObject>,
     /// Secrets: `<service>.<name>` -> kind.
     pub secrets: BTreeMap<String, SecretKind>,
+    /// What copies of octo's state should hold.
+    pub state_copy: StateCopy,
     /// The enabled services, each with what it needs (transitively closed is not implied).
     pub services: BTreeMap<Name, DesiredService>,
     /// What the load balancer offers, by `<service>-<frontend>`.
@@ -182,6 +185,8 @@ pub struct ProcessSpec {
     pub memory: u64,
     /// Limit of processes and threads.
     pub pids: u32,
+    /// Share of the processors where they are scarce; `None` is the engine's own, 1024.
+    pub cpu_shares: Option<u32>,
     /// Settings of the kernel for its own network namespace: `sysctl` name -> value.
     pub sysctls: BTreeMap<String, String>,
     /// Where the node's engine socket is mounted.
@@ -221,6 +226,8 @@ pub struct DesiredContainer {
     pub drain: Option<Drain>,
     /// What it has a vote in.
     pub quorum: Option<Name>,
+    /// Services of whose containers on the same node none is made anew while it runs.
+    pub yields_to: BTreeSet<Name>,
     /// Whether a node has room for only one of it, whatever the cloud.
     pub once_per_node: bool,
     /// Ports that it opens on the host network (a frontend's on a VIP, or its own).

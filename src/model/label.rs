@@ -23,9 +23,13 @@ pub const IMAGE: &str = "octo.image";
 pub const INSTANCE: &str = "octo.instance";
 /// The cloud that an instance belongs to.
 pub const INSTANCE_CLOUD: &str = "octo.instance.cloud";
-/// On containers that carry files to and from a node's disk, or remove them there, and are gone
-/// afterwards. No part of the cloud, though [`CLOUD`] says whose files they are.
+/// On containers that carry files to and from a node's disk, or remove them there, or are an octo's lock on it, and
+/// are gone afterwards. No part of the cloud, though [`CLOUD`] says whose they are.
 pub const CARRIER: &str = "octo.carrier";
+/// On a lock: which octo has it.
+pub const HOLDER: &str = "octo.holder";
+/// On a lock: since when, RFC 3339.
+pub const SINCE: &str = "octo.since";
 /// On containers that only ask an image a question and are removed with its answer.
 pub const PROBE: &str = "octo.probe";
 

@@ -29,6 +29,7 @@ pub mod rotation;
 pub mod schema;
 pub mod secret;
 pub mod settings;
+pub mod state_copy;
 pub mod status;
 pub mod structure;
 pub mod suggestion;

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::identity::IdentityObject;
 use super::name::Name;
+use super::state_copy::StateCopy;
 
 /// What exists of one cloud, and what stands in its way. Containers, networks, volumes and files of
 /// all nodes stand together, since their names tell the node.
@@ -45,6 +46,8 @@ pub struct Observed {
     pub files: BTreeMap<String, String>,
     /// Secrets that are stored.
     pub secrets: BTreeSet<String>,
+    /// Among several nodes: the copies of octo's state that they have.
+    pub state_copies: BTreeMap<Name, StateCopy>,
     /// Whether anything else of the state directory exists (recorded choices, audit log).
     pub state: bool,
     /// The database server.

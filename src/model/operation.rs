@@ -18,6 +18,11 @@ pub enum Operation {
         /// How many are new.
         count: usize,
     },
+    /// Gives a node a copy of the secrets and of all else that octo remembers.
+    CopyState {
+        /// The node.
+        node: Name,
+    },
     /// Makes or pulls the base that images without a parent stand on.
     PrepareBase {
         /// The tag that it will have.
@@ -222,6 +227,7 @@ impl fmt::Display for Operation {
         match self {
             Self::StoreSecrets { count: 1 } => formatter.write_str("store 1 new secret"),
             Self::StoreSecrets { count } => write!(formatter, "store {count} new secrets"),
+            Self::CopyState { node } => write!(formatter, "copy secrets and configuration to {node}"),
             Self::PrepareBase { tag } => write!(formatter, "prepare base {tag}"),
             Self::BuildImage { image, .. } => write!(formatter, "build image {image}"),
             Self::SendImages { node, count } => write!(formatter, "send {} to {node}", plural(*count, "image")),

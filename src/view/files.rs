@@ -201,6 +201,7 @@ impl Renderer<'_> {
             "databases": service.databases,
             "message_bus": self.message_bus(name, service, own(secret::MESSAGE_BUS)),
             "cache": self.backends_of(Part::Cache),
+            "shared_cache": self.shared_cache(),
             "identity": {
                 "auth_url": access.identity.as_ref().map(|(_, url)| url.clone()).unwrap_or_default(),
                 "public_url": access.public_identity.clone().unwrap_or_default(),
@@ -359,6 +360,16 @@ impl Renderer<'_> {
             .collect()
     }
 
+    /// Where the load balancer gives all nodes one cache; empty where it has none to give.
+    fn shared_cache(&self) -> String {
+        let provider = self.desired.provider(Part::Cache);
+        let offered = self.desired.frontends.values().find(|frontend| Some(&frontend.service) == provider);
+        match offered.filter(|_| self.desired.provider(Part::LoadBalancer).is_some()) {
+            Some(offered) => format!("{}:{}", self.desired.network.internal_vip, offered.frontend.port),
+            None => String::new(),
+        }
+    }
+
     /// The log collector of a node.
     fn log(&self, node: &Name) -> Value {
         let mut own = self.desired.containers.values().filter(|container| container.node == *node);
@@ -378,6 +389,7 @@ impl Renderer<'_> {
                 "mode": match desired.frontend.mode { Mode::Http => "http", Mode::Tcp => "tcp" },
                 "external": desired.frontend.external,
                 "single_writer": desired.frontend.single_writer,
+                "nearest": desired.frontend.nearest,
                 "health_path": desired.frontend.health_path.clone().unwrap_or_default(),
                 "options": desired.frontend.options,
                 "backends": backends,

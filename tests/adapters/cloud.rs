@@ -21,6 +21,7 @@ use octo::model::observed::{JobRecord, Observed, ObservedHealth, Reached, RunSta
 use octo::model::operation::Operation;
 use octo::model::secret::Secrets;
 use octo::model::settings::{Base, Settings, Uplink};
+use octo::model::state_copy::StateCopy;
 use octo::view::rendered::{RenderedFile, RenderedFiles, RenderedImage, files_digest};
 
 use super::mysql::Server;
@@ -61,6 +62,7 @@ impl Scene {
             message_users: BTreeSet::new(),
             identity: BTreeSet::new(),
             secrets: BTreeMap::new(),
+            state_copy: StateCopy::default(),
             services: BTreeMap::new(),
             frontends: BTreeMap::new(),
             access: Access::default(),
@@ -77,6 +79,7 @@ impl Scene {
             images: BTreeMap::new(),
             files: RenderedFiles::default(),
             secrets,
+            configuration: String::new(),
             state_directory: self.directory.path().join("state"),
             base: choose_base(&Base::default(), None, &BaseFacts::Unknown),
         }

@@ -4,6 +4,7 @@ mod cloud;
 mod connect;
 mod docker;
 mod double;
+mod hold;
 mod identity;
 mod mysql;
 mod netlink;

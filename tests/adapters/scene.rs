@@ -90,6 +90,7 @@ impl Scene {
             devices: BTreeSet::new(),
             memory: 64 << 20,
             pids: 32,
+            cpu_shares: None,
             sysctls: BTreeMap::new(),
             hosts: BTreeMap::new(),
             init: true,
@@ -113,6 +114,7 @@ impl Scene {
             reload: None,
             drain: None,
             quorum: None,
+            yields_to: BTreeSet::new(),
             once_per_node: false,
             host_ports: BTreeSet::new(),
             files_digest: "digest".to_owned(),
@@ -188,7 +190,7 @@ pub async fn make_image(engine: &Engine, tag: &str) {
     }
     add("bin/busybox", tar::EntryType::Regular, &busybox);
     let applets = ["sh", "sleep", "cat", "nc", "id", "kill", "touch", "hostname", "ip", "echo", "httpd", "grep"];
-    for applet in applets.iter().chain(&["rm", "rmdir", "stat"]) {
+    for applet in applets.iter().chain(&["rm", "rmdir", "stat", "timeout"]) {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_size(0);

@@ -80,9 +80,7 @@ impl Pair {
     fn configuration(&self, profile: &str, network: &str) -> String {
         let roles = ["control, compute", "control, compute", "witness"];
         let node = |((host, name), roles): ((&str, &str), &str)| {
-            let address = self.hosts.address(host);
-            // Of its own host octo has the usual socket.
-            let engine = if host == FIRST { PathBuf::from("/run/docker.sock") } else { self.hosts.socket(host) };
+            let (address, engine) = (self.hosts.address(host), self.hosts.socket(host));
             format!(
                 "  - {{name: {name}, address: {address}, engine: \"unix://{}\", roles: [{roles}]}}\n",
                 engine.display()
@@ -114,6 +112,13 @@ impl Pair {
     pub fn octo(&self, arguments: &[&str]) -> Finished {
         let files = ["--config", "configuration.yaml", "--yes"];
         self.run(FIRST, env!("CARGO_BIN_EXE_octo"), &[&files, arguments].concat())
+    }
+
+    /// Runs octo on the second host, with the secrets and the configuration that the first one's octo has left there.
+    pub fn octo_elsewhere(&self, arguments: &[&str]) -> Finished {
+        let configuration = format!("/var/lib/octo/{CLOUD}/files/state/configuration.yaml");
+        let files = ["--config", &configuration, "--yes"];
+        self.run(HOSTS[1], env!("CARGO_BIN_EXE_octo"), &[&files, arguments].concat())
     }
 
     /// The real client, outside of all hosts.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::controller::cloud::Cloud;
+use crate::controller::cloud_lock::CloudLock;
 use crate::controller::command::apply::{NoPreflight, Preflight, Undertaking, apply};
 use crate::controller::command::preflight::NodesPreflight;
 use crate::controller::command::{DONE, select};
@@ -84,7 +85,13 @@ async fn reach(
     let (cloud, world) = unless_stopped(prepared, context).await?;
     known(goal, &cloud.desired)?;
     refusal(&cloud)?;
-    undertake(goal, context, &cloud, world, engine, state).await
+    if matches!(goal, Goal::Build { .. } | Goal::Image { .. }) {
+        return undertake(goal, context, &cloud, world, engine, state).await;
+    }
+    let lock = unless_stopped(CloudLock::take(&cloud, engine, goal.verb()), context).await?;
+    let reached = undertake(goal, context, &cloud, world, engine, state).await;
+    lock.release().await;
+    reached
 }
 
 /// Looks and prepares, as long as nobody wants octo to stop.
@@ -98,7 +105,7 @@ pub async fn unless_stopped<T>(
     }
 }
 
-/// Reaches a goal of a cloud that is assembled already. Whoever calls holds the deploy lock.
+/// Reaches a goal of a cloud that is assembled already. Whoever calls holds the locks.
 pub async fn undertake(
     goal: &Goal,
     context: &Context,

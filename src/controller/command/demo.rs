@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::cli::DemoArgs;
+use crate::controller::cloud_lock::CloudLock;
 use crate::controller::command::{DONE, instance};
 use crate::controller::context::Context;
 use crate::controller::demo::Demo;
@@ -44,7 +45,7 @@ async fn reach(args: &DemoArgs, context: &Context) -> Result<Report, Error> {
     let cloud = wiring::cloud(context, loaded, &engine).await?;
     // Before anything is built: without an administrator there is no cloud to put it into.
     let session = openstack::administrator(&cloud, &state).await?;
-    let _lock = state.lock("demo")?;
+    let _lock = (state.lock("demo")?, CloudLock::take(&cloud, &engine, "demo").await?);
     let mut demo = Demo {
         session: &session,
         addresses: Addresses::of(&cloud.desired),

@@ -22,7 +22,7 @@ pub mod verify;
 
 use super::context::Context;
 use crate::cli::secrets::SecretsVerb;
-use crate::cli::{NoArgs, Verb};
+use crate::cli::{NoArgs, OneNode, Verb};
 use crate::error::{Error, ErrorKind};
 use crate::model::planner::{Goal, Scope};
 
@@ -58,6 +58,7 @@ pub async fn run(verb: Verb, context: &Context) -> Result<u8, Error> {
         Verb::Verify(NoArgs {}) => verify::run(context).await,
         Verb::Secrets(SecretsVerb::List(NoArgs {})) => secrets::list(context),
         Verb::Secrets(SecretsVerb::Rotate(args)) => secrets::rotate(&args, context).await,
+        Verb::Secrets(SecretsVerb::Restore(OneNode { node })) => secrets::restore(&node, context).await,
         Verb::Config(verb) => config::run(&verb, context),
         Verb::New(args) => new::run(&args, context),
         Verb::Completions(args) => completions::run(args, context),

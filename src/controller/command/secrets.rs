@@ -7,16 +7,20 @@ use jiff::Timestamp;
 
 use crate::cli::secrets::RotateArgs;
 use crate::controller::cloud::Cloud;
+use crate::controller::cloud_lock::CloudLock;
 use crate::controller::command::apply::refuse_obstacles;
 use crate::controller::command::{DONE, change};
 use crate::controller::context::Context;
 use crate::controller::docker::Engine;
 use crate::controller::load::Loaded;
-use crate::controller::state::State;
+use crate::controller::node_files::{ANY_IMAGE, RemoteFiles};
+use crate::controller::peers::Peers;
+use crate::controller::state::{State, copy};
 use crate::controller::wiring;
 use crate::error::{Error, ErrorKind};
 use crate::model::desired::Desired;
 use crate::model::name::Name;
+use crate::model::node::Site;
 use crate::model::observed::Observed;
 use crate::model::planner::{Goal, plan};
 use crate::model::resolve;
@@ -26,6 +30,7 @@ use crate::model::summary::Summary;
 use crate::view::{json, terminal};
 
 const ROTATE: &str = "secrets rotate";
+const RESTORE: &str = "secrets restore";
 
 /// Shows the secrets, without their values. It asks no engine.
 pub fn list(context: &Context) -> Result<u8, Error> {
@@ -53,6 +58,44 @@ pub async fn rotate(args: &RotateArgs, context: &Context) -> Result<u8, Error> {
     change::tell(ROTATE, result, context, &state)
 }
 
+/// Takes the secrets that another node has a copy of.
+pub async fn restore(node: &Name, context: &Context) -> Result<u8, Error> {
+    let loaded = wiring::load(context)?;
+    let state = wiring::state(context, &loaded.settings);
+    let _lock = state.lock(RESTORE)?;
+    let peers = Peers::connect(&loaded.settings).await?;
+    let Some(engine) = peers.engines.get(node) else { return Err(no_copy_of(node, &peers.site, &loaded)) };
+    let cloud = loaded.settings.cloud.clone();
+    let files = RemoteFiles::new(engine.clone(), cloud, node.clone(), state.directory(), ANY_IMAGE);
+    let copied = files.files_of(copy::OWNER).await?;
+    if copied.is_empty() {
+        let error = Error::new(ErrorKind::Environment, format!("{node} has no copy of the secrets"));
+        return Err(error.hint("restore the state directory from a backup"));
+    }
+    state.restore(&copied)?;
+    let done = vec![format!("use the secrets of {node}'s copy")];
+    let notes = vec!["next: octo plan".to_owned()];
+    let summary = Summary { verb: RESTORE.to_owned(), done, notes, ..Summary::default() };
+    change::tell(RESTORE, Ok(summary), context, &state)
+}
+
+/// Why a node's copy cannot be had.
+fn no_copy_of(node: &Name, site: &Site, loaded: &Loaded) -> Error {
+    let error = |text: String| Error::new(ErrorKind::Usage, text);
+    if let Some(why) = site.silent.get(node) {
+        let error = Error::new(ErrorKind::Environment, format!("node {node} does not answer"));
+        return error.because_text(why.clone()).hint("take the copy of another control node");
+    }
+    if loaded.settings.nodes.iter().any(|described| described.name == *node) {
+        return error(format!("octo runs on {node}, and uses what is there"));
+    }
+    let others: Vec<&str> = loaded.settings.nodes.iter().map(|described| described.name.as_str()).collect();
+    if others.is_empty() {
+        return error("the cloud has one node, and no copies".to_owned());
+    }
+    error(format!("the cloud has no node {node}")).hint(format!("its nodes: {}", others.join(", ")))
+}
+
 async fn turn(
     rings: &BTreeMap<String, Ring>,
     context: &Context,
@@ -64,10 +107,11 @@ async fn turn(
     let goal = Goal::Run { services: users.into_iter().collect() };
     let looked = async {
         let cloud = wiring::cloud(context, loaded.clone(), engine).await?;
+        let lock = CloudLock::take(&cloud, engine, ROTATE).await?;
         let observed = wiring::world(&cloud, engine)?.observe.observe().await?;
-        Ok((cloud, observed))
+        Ok((cloud, lock, observed))
     };
-    let (cloud, observed) = change::unless_stopped(looked, context).await?;
+    let (cloud, _lock, observed) = change::unless_stopped(looked, context).await?;
     refuse_silence(&cloud.desired, &observed, context)?;
     let changes = state.secret_changes()?;
     refuse_missing(rings, &changes)?;

@@ -1,5 +1,6 @@
 //! `octo verify`: whether a cloud does what it is for.
 
+use crate::controller::cloud_lock::CloudLock;
 use crate::controller::command::{DONE, instance};
 use crate::controller::context::Context;
 use crate::controller::verify::{Verify, boots_instances};
@@ -21,7 +22,7 @@ pub async fn run(context: &Context) -> Result<u8, Error> {
         return Err(Error::new(ErrorKind::Environment, message).hint("octo up"));
     }
     // Another octo must neither change the cloud nor take this run's objects for leftovers.
-    let _lock = state.lock("verify")?;
+    let _lock = (state.lock("verify")?, CloudLock::take(&cloud, &engine, "verify").await?);
     let image = match boots_instances(&cloud) {
         true => Some(instance::image(context, &cloud, &engine, &state).await?),
         false => None,

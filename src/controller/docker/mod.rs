@@ -7,6 +7,7 @@ pub mod copy;
 pub mod endpoint;
 pub mod exec;
 pub mod failure;
+pub mod hold;
 pub mod instance;
 pub mod list;
 pub mod logs;

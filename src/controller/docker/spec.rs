@@ -98,6 +98,7 @@ fn of_process(
             // Equal to the memory limit: no swap on top of it.
             memory_swap: i64::try_from(process.memory).ok(),
             pids_limit: Some(i64::from(process.pids)),
+            cpu_shares: process.cpu_shares.map(i64::from),
             sysctls: Some(process.sysctls.iter().map(|(name, value)| (name.clone(), value.clone())).collect()),
             extra_hosts: Some(process.hosts.iter().map(|(host, address)| format!("{host}:{address}")).collect()),
             pid_mode: process.host_pid.then(|| "host".to_owned()),

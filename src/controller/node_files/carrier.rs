@@ -23,6 +23,9 @@ use crate::model::name::Name;
 /// Where the node's directory is in the containers.
 pub const INSIDE: &str = "/octo";
 
+/// An image that no node has: whichever of octo's images is there serves instead.
+pub const ANY_IMAGE: &str = "octo/any";
+
 /// How often a container is made again that others remove.
 const TRIES: u32 = 10;
 /// Limits of the container that runs.

@@ -10,10 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::state::State;
-use super::state::log;
+use super::state::{copy, log};
 use crate::error::Error;
 use crate::view::rendered::RenderedFile;
 
+pub use carrier::ANY_IMAGE;
 pub use remote::RemoteFiles;
 
 /// One cloud's files on one node.
@@ -49,6 +50,19 @@ impl NodeFiles {
             Self::Local(state) => state.file_digests(),
             Self::Remote(remote) => remote.file_digests().await,
         }
+    }
+
+    /// The files of the node's copy of octo's state.
+    pub async fn state_copy(&self) -> Result<Vec<RenderedFile>, Error> {
+        match self {
+            Self::Local(state) => state.copy_here(),
+            Self::Remote(remote) => remote.files_of(copy::OWNER).await,
+        }
+    }
+
+    /// Gives the node a copy of octo's state.
+    pub async fn write_state_copy(&self, files: &[RenderedFile]) -> Result<(), Error> {
+        self.write_files(copy::OWNER, files).await
     }
 
     /// Removes an owner's files, and the directory of all files with the last of them.

@@ -17,7 +17,7 @@ use super::archive::{self, Folder, Snapshot};
 use super::carrier::{Carrier, Errand, Place, Removal};
 use crate::controller::docker::Engine;
 use crate::controller::state::files::{self, DIRECTORY_MODE, SHARED_DIRECTORY_MODE};
-use crate::controller::state::log;
+use crate::controller::state::{copy, log};
 use crate::error::{Error, ErrorKind};
 use crate::model::name::Name;
 use crate::view::rendered::{RenderedFile, files_digest};
@@ -103,9 +103,22 @@ impl RemoteFiles {
         let snapshot = self.read().await?;
         let digest =
             |files: &BTreeMap<String, RenderedFile>| files_digest(&files.values().cloned().collect::<Vec<_>>());
-        let digests = snapshot.iter().map(|(owner, files)| (owner.clone(), digest(files))).collect();
+        let containers = snapshot.iter().filter(|(owner, _)| *owner != copy::OWNER);
+        let digests = containers.map(|(owner, files)| (owner.clone(), digest(files))).collect();
         *seen = Some(snapshot);
         Ok(digests)
+    }
+
+    /// An owner's files as they were when they were seen last.
+    pub async fn files_of(&self, owner: &str) -> Result<Vec<RenderedFile>, Error> {
+        let mut seen = self.seen.lock().await;
+        let snapshot = match seen.take() {
+            Some(snapshot) => snapshot,
+            None => self.read().await?,
+        };
+        let files = snapshot.get(owner).map(|files| files.values().cloned().collect()).unwrap_or_default();
+        *seen = Some(snapshot);
+        Ok(files)
     }
 
     /// Removes an owner's files, and the directory of all files with the last of them.

@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
-use super::{State, failed, make_directory, write_atomically};
+use super::{State, copy, failed, make_directory, write_atomically};
 use crate::error::{Error, ErrorKind};
 use crate::view::rendered::{RenderedFile, files_digest};
 
@@ -64,8 +64,8 @@ impl State {
             Err(error) => return Err(failed("list", &top, &error)),
         };
         let mut digests = BTreeMap::new();
-        for owner in owners.flatten() {
-            let files: Vec<_> = walk(&owner.path())?.into_values().collect();
+        for owner in owners.flatten().filter(|owner| owner.file_name() != copy::OWNER) {
+            let files = of_owner(&owner.path())?;
             digests.insert(owner.file_name().to_string_lossy().into_owned(), files_digest(&files));
         }
         Ok(digests)
@@ -106,6 +106,11 @@ pub(in crate::controller) fn directories(
         }
     }
     found
+}
+
+/// The files of an owner as they are on disk, in its directory.
+pub(super) fn of_owner(top: &Path) -> Result<Vec<RenderedFile>, Error> {
+    Ok(walk(top)?.into_values().collect())
 }
 
 /// The files below a directory as they are on disk.

@@ -32,7 +32,8 @@ pub struct DeployLock {
 }
 
 impl State {
-    /// Takes the deploy lock, or says who holds it.
+    /// Takes the deploy lock, or says who holds it. What another node's octo has changed meanwhile is octo's own
+    /// from then on.
     pub fn lock(&self, verb: &str) -> Result<DeployLock, Error> {
         let path = self.directory().join(FILE);
         loop {
@@ -55,6 +56,7 @@ impl State {
             if fs::metadata(&path).is_ok_and(|metadata| metadata.ino() == ours) {
                 let lock = DeployLock { file, path };
                 lock.sign(verb)?;
+                self.adopt_newer()?;
                 return Ok(lock);
             }
         }

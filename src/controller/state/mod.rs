@@ -3,6 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the state directory is files")]
 
+pub mod copy;
 pub mod files;
 pub mod lock;
 pub mod log;
@@ -74,7 +75,7 @@ impl State {
         }
     }
 
-    fn read_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Error> {
+    fn read_json<T: DeserializeOwned>(&self, name: impl AsRef<Path>) -> Result<Option<T>, Error> {
         let path = self.directory.join(name);
         let content = match fs::read(&path) {
             Ok(content) => content,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
+use std::path::Path;
 use std::sync::PoisonError;
 
 use rand::distr::{Alphanumeric, SampleString};
@@ -16,10 +17,10 @@ use crate::model::fingerprint;
 use crate::model::rotation::Change;
 use crate::model::secret::Secrets;
 
-const BASE: &str = "base.json";
+pub(super) const BASE: &str = "base.json";
 const LOADED: &str = "loaded.json";
 const PROVEN: &str = "proven.json";
-const CHANGES: &str = "changes.json";
+pub(super) const CHANGES: &str = "changes.json";
 const TOKEN: &str = "token.json";
 const AUDIT: &str = "audit.log";
 
@@ -57,7 +58,8 @@ pub struct TokenRecord {
 impl State {
     /// The recorded choice of what images stand on.
     pub fn base(&self) -> Result<Option<BaseChoice>, Error> {
-        self.record(BASE)
+        let (newest, _) = self.newest()?;
+        self.record(&newest.join(BASE))
     }
 
     /// Records the choice of what images stand on, so that it does not flip later.
@@ -103,7 +105,9 @@ impl State {
 
     /// Since when a secret has a value, if that is known.
     pub(super) fn changes(&self) -> impl Fn(&str, &str) -> Option<Change> {
-        let records: BTreeMap<String, Recorded> = self.read_json(CHANGES).ok().flatten().unwrap_or_default();
+        let newest = self.newest().map(|(newest, _)| newest).unwrap_or_default();
+        let records: BTreeMap<String, Recorded> =
+            self.read_json(newest.join(CHANGES)).ok().flatten().unwrap_or_default();
         move |name: &str, value: &str| {
             let Recorded { at, everywhere } = records.get(&salted(name, value))?;
             Some(Change { at: at.parse().ok()?, everywhere: *everywhere })
@@ -154,7 +158,7 @@ impl State {
         file.write_all(format!("{line}\n").as_bytes()).map_err(|error| failed("write", &path, &error))
     }
 
-    fn record<T: DeserializeOwned + Default>(&self, name: &str) -> Result<T, Error> {
+    fn record<T: DeserializeOwned + Default>(&self, name: &Path) -> Result<T, Error> {
         let found = self.read_json(name).map_err(|error| {
             error.hint(format!(
                 "remove it; octo finds out again what it held: rm {}",

@@ -1,22 +1,49 @@
 //! Secrets at rest: one JSON file, for its owner alone.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
 use rand::Rng;
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
-use super::State;
+use super::{State, copy};
 use crate::error::{Error, ErrorKind};
 use crate::model::catalog::SecretKind;
 use crate::model::rotation::{Change, Ring, oldest, turned};
 use crate::model::secret::Secrets;
 
-const FILE: &str = "secrets.json";
+pub(super) const FILE: &str = "secrets.json";
 const PASSWORD_LENGTH: usize = 32;
 const KEY_BYTES: usize = 32;
+
+/// What the file holds.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Stored {
+    /// The secrets, and how often they have changed.
+    Counted { generation: u64, secrets: BTreeMap<String, String> },
+    /// As octo wrote it before there were copies of it.
+    Uncounted(BTreeMap<String, String>),
+}
+
+impl Stored {
+    pub(super) fn generation(&self) -> u64 {
+        match self {
+            Self::Counted { generation, .. } => *generation,
+            Self::Uncounted(_) => 0,
+        }
+    }
+
+    pub(super) fn secrets(self) -> BTreeMap<String, String> {
+        match self {
+            Self::Counted { secrets, .. } | Self::Uncounted(secrets) => secrets,
+        }
+    }
+}
 
 impl State {
     /// All stored secrets, and new ones for the wanted names that are not stored; the latter are
@@ -102,22 +129,49 @@ impl State {
         let changed = all.iter().map(|(name, text)| (*name, *text)).filter(|(name, text)| stored.expose(name) != *text);
         // Before the secrets, so that none is ever without its time: a time counts for one value alone. The
         // first secrets of a cloud are everywhere, since nobody has others.
+        let mut changed = changed.peekable();
+        let is_new = changed.peek().is_some();
         self.record_changes(stored, changed, stored.names().next().is_none())?;
-        self.write_json(FILE, &all)
+        let generation = self.generation()? + u64::from(is_new);
+        self.write_json(FILE, &serde_json::json!({ "generation": generation, "secrets": all }))
     }
 
-    fn stored_secrets(&self) -> Result<Secrets, Error> {
-        let stored: Option<BTreeMap<String, String>> = self.read_json(FILE).map_err(|error| {
-            error.hint("restore the file from a backup").hint(format!(
-                "without one: rm {}; then octo rm --volumes removes the cloud with its data",
-                self.directory().join(FILE).display()
-            ))
-        })?;
+    /// How often the stored secrets have changed.
+    pub(super) fn generation(&self) -> Result<u64, Error> {
+        Ok(self.newest()?.1.map_or(0, |stored| stored.generation()))
+    }
+
+    pub(super) fn stored_secrets(&self) -> Result<Secrets, Error> {
         let mut secrets = Secrets::default();
-        for (name, value) in stored.unwrap_or_default() {
+        for (name, value) in self.newest()?.1.map(Stored::secrets).unwrap_or_default() {
             secrets.insert(name, value.into());
         }
         Ok(secrets)
+    }
+
+    /// The stored secrets and the directory that they are in: octo's own, or the copy that another node's octo has
+    /// brought, if that has changed them more often.
+    pub(super) fn newest(&self) -> Result<(PathBuf, Option<Stored>), Error> {
+        let read = |place: &Path| {
+            self.read_json::<Stored>(place.join(FILE)).map_err(|error| {
+                error
+                    .hint("restore the file from a backup, or from another node's copy: octo secrets restore NODE")
+                    .hint(format!(
+                        "without one: rm {}; then octo rm --volumes removes the cloud with its data",
+                        self.directory().join(place).join(FILE).display()
+                    ))
+            })
+        };
+        let (own, copy) = (PathBuf::new(), copy::place());
+        let Some(here) = read(&own)? else {
+            let found = read(&copy)?;
+            return Ok((if found.is_some() { copy } else { own }, found));
+        };
+        // A copy that is damaged is brought again.
+        match read(&copy) {
+            Ok(Some(found)) if found.generation() > here.generation() => Ok((copy, Some(found))),
+            _ => Ok((own, Some(here))),
+        }
     }
 }
 

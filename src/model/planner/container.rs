@@ -27,6 +27,7 @@ impl Planner<'_> {
         for node in nodes {
             let network = self.network(node);
             let sent = self.images_sent(node, scope);
+            self.state_copy(node);
             self.relieve(node, scope, network.into_iter().chain(sent).collect());
             for service in self.service_order(scope) {
                 let image = self.image_here(node, &service);
@@ -35,6 +36,7 @@ impl Planner<'_> {
                     self.container(name, container, network.into_iter().chain(image).chain(sent).collect());
                 }
             }
+            self.resumed(node);
             self.back_in_load(node);
             self.rolled(node);
         }
@@ -69,7 +71,7 @@ impl Planner<'_> {
             let create = Operation::CreateContainer { container: name.to_owned() };
             let created = self.add(create, &cause, before);
             self.started(name, desired, None, &cause, vec![created]);
-        } else if let Some(found) = found {
+        } else if let Some(found) = found.filter(|_| self.has_yielded(name, desired).is_none()) {
             before.extend(self.files(name, &desired.files_digest, None));
             self.started(name, desired, Some(found), "", before);
         }

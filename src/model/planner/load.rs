@@ -112,6 +112,43 @@ impl Planner<'_> {
             let drained = self.drain(name, &format!("{cause} of {node} is made anew"), &after);
             self.relief.extend(drained);
         }
+        self.yielded(node, &made_anew, &after);
+    }
+
+    /// Plans that what yields to something that is made anew on a node stops, before anything there does. What it
+    /// holds is elsewhere then.
+    fn yielded(&mut self, node: &Name, made_anew: &BTreeSet<&Name>, after: &[NodeId]) {
+        let desired = self.desired;
+        for (name, container) in desired.containers.iter().filter(|(_, container)| container.node == *node) {
+            let mut yields = std::iter::once(&container.process.service).chain(&container.yields_to);
+            let Some(cause) = yields.find(|service| made_anew.contains(service)) else { continue };
+            if !container.yields_to.is_empty() && self.running(name) {
+                let stop = Operation::StopContainer { container: name.clone() };
+                let after: Vec<NodeId> = after.iter().chain(&self.relief).copied().collect();
+                let stopped = self.add(stop, format!("{cause} of {node} is made anew"), after);
+                self.relief.push(stopped);
+            }
+        }
+    }
+
+    /// Plans that what has yielded on a node, and is not made anew itself, is started again.
+    pub(super) fn resumed(&mut self, node: &Name) {
+        let desired = self.desired;
+        for (name, container) in desired.containers.iter().filter(|(_, container)| container.node == *node) {
+            let is_removed = self.node(&Operation::RemoveContainer { container: name.clone() }).is_some();
+            if let Some(stopped) = self.has_yielded(name, container).filter(|_| !is_removed) {
+                let others = container.yields_to.iter().flat_map(|service| desired.containers_on(node, service));
+                let works = |(other, _): (&String, _)| self.node(&Operation::AwaitHealth { container: other.clone() });
+                let after = others.filter_map(works).chain([stopped]).collect();
+                self.start_container(name, "it was stopped meanwhile", after);
+            }
+        }
+    }
+
+    /// The stop of a container that yields, if the plan has it.
+    pub(super) fn has_yielded(&self, name: &str, container: &DesiredContainer) -> Option<NodeId> {
+        let stopped = || self.node(&Operation::StopContainer { container: name.to_owned() });
+        if container.yields_to.is_empty() { None } else { stopped() }
     }
 
     /// Plans that what is out of the load on a node is given its share again when everything works that

@@ -143,3 +143,41 @@ fn the_next_node_waits_for_what_a_killed_octo_has_started_on_the_one_before() {
     let drained = place(&rest, "take lab-app-api.ctl2 out of the load");
     assert!(waits(&rest, drained, serves) && waits(&rest, place(&rest, "stop lab-app-api.ctl2"), drained), "{rest}");
 }
+
+/// The pair with a container that yields to the load balancer of its node, and another balancer.
+fn with_another_balancer(scope: &[&'static str]) -> Plan {
+    let mut desired = pair();
+    for (name, container) in &mut desired.containers {
+        if name.contains("-app-") {
+            container.yields_to.insert(Name::fixed("proxy"));
+        }
+    }
+    let world = up(&desired);
+    for (name, container) in &mut desired.containers {
+        if name.contains("-proxy-") {
+            container.process.pids += 1;
+        }
+    }
+    let goal = if scope.is_empty() {
+        Goal::Up
+    } else {
+        Goal::Run { services: scope.iter().map(|name| Name::fixed(name)).collect() }
+    };
+    let world = World::new(desired.clone(), world.state());
+    let plan = carry_out(&world, &desired, &goal);
+    assert!(super::plan(&goal, &desired, &world.snapshot()).is_empty(), "twice is once");
+    plan
+}
+
+#[test]
+fn what_yields_stops_before_and_starts_when_the_other_works() {
+    for scope in [&[][..], &["proxy"]] {
+        let plan = with_another_balancer(scope);
+        for node in ["node", "ctl2"] {
+            let of = |words: &str, name: &str| place(&plan, &format!("{words} lab-{name}.{node}"));
+            assert!(waits(&plan, of("stop", "proxy-proxy"), of("stop", "app-api")), "{plan}");
+            assert!(waits(&plan, of("start", "app-api"), of("wait for", "proxy-proxy")), "{plan}");
+        }
+        assert!(!plan.nodes.iter().any(|node| node.operation.to_string().starts_with("remove container lab-app")));
+    }
+}

@@ -24,6 +24,9 @@ mod removal;
 mod removal_tests;
 #[cfg(test)]
 pub(crate) mod several_tests;
+mod state;
+#[cfg(test)]
+mod state_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 mod upgrade;

@@ -1,4 +1,4 @@
-//! Planning of what containers stand on: secrets, bridge, network, volumes.
+//! Planning of what containers stand on: bridge, network, volumes.
 
 use crate::model::name::Name;
 use crate::model::node::Topology;
@@ -8,21 +8,6 @@ use crate::model::plan::NodeId;
 use super::Planner;
 
 impl Planner<'_> {
-    /// The node after which all secrets are stored. Nothing that uses a secret may come before:
-    /// a secret that is lost after use would lock octo out.
-    pub(super) fn secrets(&mut self) -> Option<NodeId> {
-        let count = self.desired.secrets.keys().filter(|name| !self.observed.secrets.contains(*name)).count();
-        if count > 0 && self.observed.secrets.is_empty() && !self.observed.volumes.is_empty() {
-            // Volumes are made after the first secrets: what opened these is lost.
-            let volumes = self.observed.volumes.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            self.obstacle(
-                format!("the secrets of this cloud are lost, and its data is still there: {volumes}"),
-                "restore the state directory from a backup, or destroy the data: octo rm --volumes",
-            );
-        }
-        (count > 0).then(|| self.add(Operation::StoreSecrets { count }, "not generated before", []))
-    }
-
     /// The operation after which the management network exists on a node. On a single node its bridge
     /// has its addresses then; among several the engine makes the bridge, and one of the cloud's
     /// containers gives it what the engine does not know of.

@@ -19,6 +19,7 @@ use crate::model::desired::{
 use crate::model::name::Name;
 use crate::model::node::{Role, Site, Topology, belongs, name_on};
 use crate::model::settings::Settings;
+use crate::model::state_copy::StateCopy;
 use network::Addresses;
 
 /// The images as they were rendered: what resolving needs to know of them.
@@ -141,6 +142,7 @@ impl<'a> Resolver<'a> {
             message_users: BTreeSet::new(),
             identity: self.identity(&network),
             secrets: secrets(self.settings, self.catalog),
+            state_copy: StateCopy::default(),
             services: self.desired_services(),
             access: self.access(&addresses, &network),
             log_directory: self.settings.logging.directory.clone(),
@@ -181,6 +183,7 @@ impl<'a> Resolver<'a> {
                     reload: container.reload.clone(),
                     drain: container.drain.clone(),
                     quorum: container.quorum.clone(),
+                    yields_to: container.yields_to.iter().cloned().collect(),
                     once_per_node: container.once_per_node,
                     host_ports,
                     files_digest: String::new(),

@@ -28,6 +28,7 @@ impl Resolver<'_> {
             devices: BTreeSet::new(),
             memory: bytes(&self.settings.limits.memory).unwrap_or(1 << 30),
             pids: self.settings.limits.pids,
+            cpu_shares: None,
             sysctls: BTreeMap::new(),
             engine_socket: None,
             host_pid: false,
@@ -70,6 +71,7 @@ impl Resolver<'_> {
         let memory = limits.and_then(|limits| limits.memory.as_ref()).or(container.memory.as_ref());
         process.memory = memory.and_then(|memory| bytes(memory)).unwrap_or(process.memory);
         process.pids = limits.and_then(|limits| limits.pids).or(container.pids).unwrap_or(process.pids);
+        process.cpu_shares = container.cpu_shares;
         process.log_directory =
             container.log_directory.as_ref().map(|inside| (self.settings.logging.directory.clone(), inside.clone()));
         process

@@ -11,7 +11,7 @@ use super::{Input, cycle, names, steps};
 /// Databases that the server or octo itself keeps.
 const RESERVED_DATABASES: &[&str] = &["octo", "mysql", "information_schema", "performance_schema", "sys"];
 
-/// Images and needed services must exist.
+/// Images and needed services must exist, and containers yield to what their service needs.
 pub fn references(input: &Input<'_>, found: &mut Vec<Problem>) {
     for (name, service) in &input.catalog.services {
         if !input.catalog.images.contains_key(&service.image) {
@@ -26,6 +26,20 @@ pub fn references(input: &Input<'_>, found: &mut Vec<Problem>) {
                     Problem::new(input.service(name, steps!["needs", index]), format!("unknown service `{need}`"))
                         .with_help(choice(need.as_str(), "known services", names(&input.catalog.services))),
                 );
+            }
+        }
+        for (container, described) in &service.containers {
+            for (index, other) in described.yields_to.iter().enumerate() {
+                if !service.needs.contains(other) {
+                    let place = input.service(name, steps!["containers", container, "yields_to", index]);
+                    found.push(
+                        Problem::new(place, format!("`{other}` is no service that `{name}` needs")).with_help(choice(
+                            other.as_str(),
+                            "its needs",
+                            service.needs.iter().map(Name::as_str),
+                        )),
+                    );
+                }
             }
         }
     }

@@ -119,6 +119,7 @@ fn place(operation: &Operation, jobs: &BTreeSet<&str>) -> (Section, String) {
     };
     match operation {
         Operation::StoreSecrets { .. } => (Section::State, "secrets".to_owned()),
+        Operation::CopyState { node } => (Section::State, format!("copy for {node}")),
         Operation::RemoveLogs { node } => (Section::State, format!("log files of {node}")),
         Operation::RemoveState => (Section::State, "secrets, state and log files".to_owned()),
         Operation::PrepareBase { tag } => (Section::Images, tag.clone()),
@@ -163,6 +164,7 @@ fn place(operation: &Operation, jobs: &BTreeSet<&str>) -> (Section, String) {
 fn word(operation: &Operation) -> String {
     let word = match operation {
         Operation::StoreSecrets { count } => return format!("store {count}"),
+        Operation::CopyState { .. } => "write",
         Operation::PrepareBase { .. } => "prepare",
         Operation::BuildImage { .. } => "build",
         Operation::SendImages { .. } => "send",
@@ -222,6 +224,7 @@ fn mark(line: &Line<'_>) -> String {
                 | Operation::EnsureDatabaseUser { .. }
                 | Operation::EnsureMessageUser { .. }
                 | Operation::StoreSecrets { .. }
+                | Operation::CopyState { .. }
         )
     });
     let removes = operations().any(|operation| word(operation).starts_with("remove"));

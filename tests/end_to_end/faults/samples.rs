@@ -85,10 +85,11 @@ impl Log {
     }
 
     /// The longest time, in seconds, in which no request of a kind succeeded: between the ends of two answers, from
-    /// the last one before the fault. It begins before the fault is repaired, where it is.
+    /// the last one before the fault. It begins before the fault is repaired or, where nothing has to be repaired,
+    /// before everything is as it should be.
     pub fn outage(&self, kind: Kind) -> f64 {
-        let repaired = self.marks.get(REPAIRED).copied().unwrap_or(f64::INFINITY);
-        self.longest(kind, |begin| begin < repaired)
+        let over = self.marks.get(REPAIRED).or_else(|| self.marks.get(HEALTHY)).copied().unwrap_or(f64::INFINITY);
+        self.longest(kind, |begin| begin < over)
     }
 
     /// The same for what comes after the repair, until the end of the round.
@@ -172,6 +173,14 @@ mod tests {
     fn an_outage_that_does_not_end_lasts_to_the_end_of_the_round() {
         about(log().outage(Kind::Write), 1.8);
         about(log().outage(Kind::ReadGlance), 2.0);
+    }
+
+    #[test]
+    fn what_happens_when_all_is_well_again_is_no_outage() {
+        let healthy = r#"{"mark": "healthy", "at": 10.15}"#;
+        let log = Log::parse(LINES.into_iter().chain([healthy])).unwrap();
+        about(log.outage(Kind::ReadKeystone), 1.5);
+        about(log.outage(Kind::Write), 0.2);
     }
 
     #[test]
