@@ -231,7 +231,7 @@ const PROGRAMS: [(&str, &str); 15] = [
     ("rabbitmq", "rabbitmqctl version && grep rabbitmq_prometheus /etc/rabbitmq/enabled_plugins"),
     ("memcached", "memcached -V"),
     ("haproxy", "haproxy -v && socat -V"),
-    ("keepalived", "keepalived --version && ip -V"),
+    ("keepalived", "keepalived --version && ip -V && nft --version"),
     ("network", "ip -V && bridge -V"),
     ("rsyslog", "rsyslogd -v"),
     ("openvswitch", "ovsdb-server --version && ovs-vswitchd --version && setpriv --version && ip -V"),
