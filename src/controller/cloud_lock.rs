@@ -1,7 +1,7 @@
 //! One octo at a time changes a cloud of several nodes, on whichever of them it runs. The deploy lock of the state
 //! directory says so on one machine; on the control nodes a container does, which lives as long as that octo.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -9,7 +9,9 @@ use tokio::time::{Instant, sleep};
 use super::cloud::Cloud;
 use super::docker::Engine;
 use super::docker::hold::{Hold, Holding};
-use crate::error::{Error, ErrorKind};
+use super::state::lock::at_work;
+use super::state::now;
+use crate::error::Error;
 use crate::model::label;
 use crate::model::name::Name;
 use crate::model::node::{Role, Topology};
@@ -61,8 +63,7 @@ async fn hold(cloud: &Cloud, node: &Name, engine: &Engine, verb: &str) -> Result
     let name = format!("{}.lock.{node}", desired.cloud);
     // Whichever it has: all have the shell that is needed, and `timeout`.
     let containers = desired.containers.values().filter(|container| container.node == *node);
-    let mut images: Vec<&str> = containers.map(|container| container.process.image.as_str()).collect();
-    images.dedup();
+    let images: BTreeSet<&str> = containers.map(|container| container.process.image.as_str()).collect();
     let deadline = Instant::now() + PATIENCE;
     for image in images {
         loop {
@@ -79,14 +80,13 @@ async fn hold(cloud: &Cloud, node: &Name, engine: &Engine, verb: &str) -> Result
 }
 
 fn labels(cloud: &Cloud, node: &Name, verb: &str) -> HashMap<String, String> {
-    let since = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let who = format!("octo {verb} on {} (process {})", cloud.desired.node, std::process::id());
     let labels = [
         (label::CLOUD, cloud.desired.cloud.to_string()),
         (label::NODE, node.to_string()),
         (label::CARRIER, "lock".to_owned()),
         (label::HOLDER, who),
-        (label::SINCE, since),
+        (label::SINCE, now()),
     ];
     labels.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -94,11 +94,8 @@ fn labels(cloud: &Cloud, node: &Name, verb: &str) -> HashMap<String, String> {
 /// The error for a lock that somebody holds.
 fn held(name: &str, engine: &Engine, verb: &str, labels: &HashMap<String, String>) -> Error {
     let label = |name: &str| labels.get(name).map_or("somebody", String::as_str);
-    let message = format!("octo {verb} has to wait: another octo is at work on this cloud");
-    Error::new(ErrorKind::Environment, message)
-        .because_text(format!("{} since {}", label(label::HOLDER), label(label::SINCE)))
-        .hint(format!(
-            "wait for it; if it is gone, so is the lock within 20 seconds: docker -H {} ps --filter name={name}",
-            engine.endpoint()
-        ))
+    at_work(verb).because_text(format!("{} since {}", label(label::HOLDER), label(label::SINCE))).hint(format!(
+        "wait for it; if it is gone, so is the lock within 20 seconds: docker -H {} ps --filter name={name}",
+        engine.endpoint()
+    ))
 }

@@ -13,9 +13,9 @@ use crate::controller::command::{DONE, change};
 use crate::controller::context::Context;
 use crate::controller::docker::Engine;
 use crate::controller::load::Loaded;
-use crate::controller::node_files::{ANY_IMAGE, RemoteFiles};
+use crate::controller::node_files::{ANY_IMAGE, NodeFiles, RemoteFiles};
 use crate::controller::peers::Peers;
-use crate::controller::state::{State, copy};
+use crate::controller::state::State;
 use crate::controller::wiring;
 use crate::error::{Error, ErrorKind};
 use crate::model::desired::Desired;
@@ -67,7 +67,7 @@ pub async fn restore(node: &Name, context: &Context) -> Result<u8, Error> {
     let Some(engine) = peers.engines.get(node) else { return Err(no_copy_of(node, &peers.site, &loaded)) };
     let cloud = loaded.settings.cloud.clone();
     let files = RemoteFiles::new(engine.clone(), cloud, node.clone(), state.directory(), ANY_IMAGE);
-    let copied = files.files_of(copy::OWNER).await?;
+    let copied = NodeFiles::Remote(Box::new(files)).state_copy().await?;
     if copied.is_empty() {
         let error = Error::new(ErrorKind::Environment, format!("{node} has no copy of the secrets"));
         return Err(error.hint("restore the state directory from a backup"));

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::Engine;
 use super::failure::{explain, foreign, is_missing, status};
+use super::spec::confined;
 use crate::error::{Error, ErrorKind};
 use crate::model::label;
 
@@ -118,7 +119,7 @@ async fn beat(mut input: Pin<Box<dyn AsyncWrite + Send>>) {
     }
 }
 
-/// No network, no capability, a root that cannot be written, and no other user's rights.
+/// Confined, and with no other user's rights.
 fn body(image: &str, labels: &HashMap<String, String>) -> ContainerCreateBody {
     ContainerCreateBody {
         image: Some(image.to_owned()),
@@ -130,17 +131,7 @@ fn body(image: &str, labels: &HashMap<String, String>) -> ContainerCreateBody {
         open_stdin: Some(true),
         stdin_once: Some(true),
         network_disabled: Some(true),
-        host_config: Some(HostConfig {
-            auto_remove: Some(true),
-            network_mode: Some("none".to_owned()),
-            readonly_rootfs: Some(true),
-            cap_drop: Some(vec!["ALL".to_owned()]),
-            security_opt: Some(vec!["no-new-privileges".to_owned()]),
-            memory: Some(MEMORY),
-            memory_swap: Some(MEMORY),
-            pids_limit: Some(PROCESSES),
-            ..HostConfig::default()
-        }),
+        host_config: Some(HostConfig { auto_remove: Some(true), ..confined(MEMORY, PROCESSES) }),
         ..ContainerCreateBody::default()
     }
 }

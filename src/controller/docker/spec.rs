@@ -112,6 +112,21 @@ fn of_process(
     }
 }
 
+/// How octo's own helping containers are held: no network, no capability, a root that cannot be written, no way to new
+/// privileges; so many bytes of memory, without swap, and so many processes and threads.
+pub fn confined(memory: i64, processes: i64) -> HostConfig {
+    HostConfig {
+        network_mode: Some("none".to_owned()),
+        readonly_rootfs: Some(true),
+        cap_drop: Some(vec!["ALL".to_owned()]),
+        security_opt: Some(vec!["no-new-privileges".to_owned()]),
+        memory: Some(memory),
+        memory_swap: Some(memory),
+        pids_limit: Some(processes),
+        ..HostConfig::default()
+    }
+}
+
 fn security_options(process: &ProcessSpec) -> Vec<String> {
     // A node without AppArmor takes the option and ignores it.
     let profile = process.apparmor.iter().map(|profile| format!("apparmor={profile}"));

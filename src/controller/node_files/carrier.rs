@@ -16,6 +16,7 @@ use bytes::Bytes;
 use crate::controller::docker::Engine;
 use crate::controller::docker::copy::CopyError;
 use crate::controller::docker::failure::{engine_text, explain, foreign, is_missing, status};
+use crate::controller::docker::spec::confined;
 use crate::error::{Error, ErrorKind};
 use crate::model::label;
 use crate::model::name::Name;
@@ -206,7 +207,7 @@ impl Carrier {
         Ok(found.into_iter().map(|image| image.id).find(|id| *id != self.image))
     }
 
-    /// What both containers share: no network, no capability, a root that cannot be written.
+    /// What both containers share.
     fn body(&self, place: Place<'_>, make: bool) -> ContainerCreateBody {
         let directory = place.directory.to_string_lossy().into_owned();
         let mount = Mount {
@@ -230,18 +231,7 @@ impl Carrier {
             ])),
             working_dir: Some(INSIDE.to_owned()),
             network_disabled: Some(true),
-            host_config: Some(HostConfig {
-                network_mode: Some("none".to_owned()),
-                binds,
-                mounts,
-                readonly_rootfs: Some(true),
-                cap_drop: Some(vec!["ALL".to_owned()]),
-                security_opt: Some(vec!["no-new-privileges".to_owned()]),
-                memory: Some(MEMORY),
-                memory_swap: Some(MEMORY),
-                pids_limit: Some(PROCESSES),
-                ..HostConfig::default()
-            }),
+            host_config: Some(HostConfig { binds, mounts, ..confined(MEMORY, PROCESSES) }),
             ..ContainerCreateBody::default()
         }
     }

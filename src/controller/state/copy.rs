@@ -35,9 +35,9 @@ impl State {
     pub fn copy(&self, base: &BaseChoice, configuration: &str) -> Result<Vec<RenderedFile>, Error> {
         let file =
             |name: &str, content: Vec<u8>| RenderedFile { path: format!("/{name}"), mode: MODE, gid: 0, content };
-        let stored = self.stored_secrets()?;
+        let (stored, generation) = self.counted_secrets()?;
         let secrets: BTreeMap<&str, &str> = stored.names().map(|name| (name, stored.expose(name))).collect();
-        let secrets = serde_json::json!({ "generation": self.generation()?, "secrets": secrets });
+        let secrets = serde_json::json!({ "generation": generation, "secrets": secrets });
         let mut copied = vec![
             file(FILE, secrets.to_string().into_bytes()),
             file(BASE, serde_json::json!(base).to_string().into_bytes()),
@@ -54,10 +54,10 @@ impl State {
 
     /// What a copy should hold, when these secrets are stored.
     pub fn wanted_copy(&self, secrets: &Secrets, base: &BaseChoice, configuration: &str) -> Result<StateCopy, Error> {
-        let stored = self.stored_secrets()?;
+        let (stored, generation) = self.counted_secrets()?;
         let is_new = secrets.names().any(|name| stored.get(name).is_none());
         let all = secrets.names().map(|name| (name.to_owned(), secrets.expose(name).to_owned())).collect();
-        Ok(described(self.generation()? + u64::from(is_new), &all, base, configuration))
+        Ok(described(generation + u64::from(is_new), &all, base, configuration))
     }
 
     /// The files of the copy that was brought here.
@@ -165,7 +165,7 @@ mod tests {
         let mut more = wanted();
         more.insert("id.third".to_owned(), SecretKind::Password);
         there.store_secrets(&there.load_or_generate(&more, []).unwrap()).unwrap();
-        assert_eq!(there.generation().unwrap(), 3);
+        assert_eq!(there.counted_secrets().unwrap().1, 3);
         assert!(!there.stored_secrets().unwrap().expose("id.third").is_empty(), "its own is newer than the copy");
         here.write_files(OWNER, &there.copy(&base(), "").unwrap()).unwrap();
         drop(here.lock("run").unwrap());

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{State, failed};
+use super::{State, failed, now};
 use crate::error::{Error, ErrorKind};
 
 pub(super) const FILE: &str = "lock";
@@ -65,11 +65,7 @@ impl State {
 
 impl DeployLock {
     fn sign(&self, verb: &str) -> Result<(), Error> {
-        let holder = Holder {
-            pid: std::process::id(),
-            verb: verb.to_owned(),
-            since: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        };
+        let holder = Holder { pid: std::process::id(), verb: verb.to_owned(), since: now() };
         // Three plain values always serialise; without them the next octo only knows less.
         let text = serde_json::to_vec(&holder).unwrap_or_default();
         let write = || {
@@ -94,13 +90,17 @@ impl Drop for DeployLock {
     }
 }
 
+/// The error of whoever has to wait, without who is at work.
+pub(in crate::controller) fn at_work(verb: &str) -> Error {
+    Error::new(ErrorKind::Environment, format!("octo {verb} has to wait: another octo is at work on this cloud"))
+}
+
 /// The error for a lock that somebody holds.
 fn held(file: &mut File, verb: &str) -> Error {
     let mut text = String::new();
     let holder: Option<Holder> =
         file.rewind().and_then(|()| file.read_to_string(&mut text)).ok().and_then(|_| serde_json::from_str(&text).ok());
-    let error =
-        Error::new(ErrorKind::Environment, format!("octo {verb} has to wait: another octo is at work on this cloud"));
+    let error = at_work(verb);
     match holder {
         Some(Holder { pid, verb, since }) => error
             .because_text(format!("`octo {verb}` (process {pid}) holds the deploy lock since {since}"))

@@ -102,6 +102,11 @@ impl State {
     }
 }
 
+/// This moment as records and locks tell it: RFC 3339, to the second.
+pub(in crate::controller) fn now() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// Makes a directory and what is above it; sets mode and group where they differ.
 pub fn make_directory(path: &Path, mode: u32, gid: Option<u32>) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(|error| failed("make", path, &error))?;

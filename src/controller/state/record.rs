@@ -10,7 +10,7 @@ use rand::distr::{Alphanumeric, SampleString};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{State, failed};
+use super::{State, failed, now};
 use crate::error::Error;
 use crate::model::base::BaseChoice;
 use crate::model::fingerprint;
@@ -123,7 +123,7 @@ impl State {
         everywhere: bool,
     ) -> Result<(), Error> {
         let kept: BTreeSet<String> = stored.names().map(|name| salted(name, stored.expose(name))).collect();
-        let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let at = now();
         self.change(CHANGES, |records: &mut BTreeMap<String, Recorded>| {
             records.retain(|value, _| kept.contains(value));
             for (name, value) in values {
@@ -147,7 +147,7 @@ impl State {
         self.ensure()?;
         let path = self.directory().join(AUDIT);
         let line = serde_json::json!({
-            "time": jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "time": now(),
             "pid": std::process::id(),
             "verb": verb,
             "outcome": outcome,

@@ -132,21 +132,23 @@ impl State {
         let mut changed = changed.peekable();
         let is_new = changed.peek().is_some();
         self.record_changes(stored, changed, stored.names().next().is_none())?;
-        let generation = self.generation()? + u64::from(is_new);
+        let generation = self.counted_secrets()?.1 + u64::from(is_new);
         self.write_json(FILE, &serde_json::json!({ "generation": generation, "secrets": all }))
     }
 
-    /// How often the stored secrets have changed.
-    pub(super) fn generation(&self) -> Result<u64, Error> {
-        Ok(self.newest()?.1.map_or(0, |stored| stored.generation()))
+    pub(super) fn stored_secrets(&self) -> Result<Secrets, Error> {
+        Ok(self.counted_secrets()?.0)
     }
 
-    pub(super) fn stored_secrets(&self) -> Result<Secrets, Error> {
+    /// The stored secrets, and how often they have changed.
+    pub(super) fn counted_secrets(&self) -> Result<(Secrets, u64), Error> {
+        let (_, stored) = self.newest()?;
+        let generation = stored.as_ref().map_or(0, Stored::generation);
         let mut secrets = Secrets::default();
-        for (name, value) in self.newest()?.1.map(Stored::secrets).unwrap_or_default() {
+        for (name, value) in stored.map(Stored::secrets).unwrap_or_default() {
             secrets.insert(name, value.into());
         }
-        Ok(secrets)
+        Ok((secrets, generation))
     }
 
     /// The stored secrets and the directory that they are in: octo's own, or the copy that another node's octo has
