@@ -30,7 +30,7 @@ const MEMBER_CONNECT_TIME: Duration = Duration::from_secs(1);
 /// How long the server may take for one statement: one that waits for somebody's lock must not wait
 /// for ever.
 const ANSWER_TIME: Duration = Duration::from_secs(120);
-/// How long changes try to connect again, and the pause between two tries.
+/// How long changes are tried again, and the pause between two tries.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -43,8 +43,9 @@ const UNKNOWN: [u16; 2] = [1049, 1146];
 /// What a member of a cluster answers that has lost the others: it would have to guess.
 const NOT_READY: u16 = 1047;
 
-/// Somebody else has changed the same at the same time.
-const DEADLOCK: u16 = 1213;
+/// What a server answers when it has done nothing of a statement and may do all of it in a moment: somebody else
+/// has changed the same at the same time, or kept it locked, or the members have yet to agree on who they are.
+const NOTHING_DONE: [u16; 3] = [1205, 1213, NOT_READY];
 
 /// The database server of a cloud, or the members of its cluster.
 #[derive(Clone)]
@@ -144,11 +145,13 @@ impl Database {
         let mut connection = self.connect_patiently().await?;
         self.ensure_records(&mut connection).await?;
         let statement = format!(
-            "INSERT INTO {RECORDS}.jobs (name, started, started_at) VALUES (?, ?, UTC_TIMESTAMP()) \
-             ON DUPLICATE KEY UPDATE started = VALUES(started), started_at = VALUES(started_at)"
+            "INSERT INTO {RECORDS}.jobs (name, started, started_at) VALUES ({}, {}, UTC_TIMESTAMP()) \
+             ON DUPLICATE KEY UPDATE started = VALUES(started), started_at = VALUES(started_at)",
+            literal(job),
+            literal(fingerprint)
         );
         let action = format!("cannot record that job {job} begins");
-        self.record(&mut connection, &action, &statement, (job, fingerprint)).await?;
+        self.run(&mut connection, &action, &statement).await?;
         close(connection).await;
         Ok(())
     }
@@ -157,33 +160,14 @@ impl Database {
     pub async fn end_job(&self, job: &str, fingerprint: &str) -> Result<(), Error> {
         let mut connection = self.connect_patiently().await?;
         let statement = format!(
-            "UPDATE {RECORDS}.jobs SET started = NULL, finished = ?, finished_at = UTC_TIMESTAMP() WHERE name = ?"
+            "UPDATE {RECORDS}.jobs SET started = NULL, finished = {}, finished_at = UTC_TIMESTAMP() WHERE name = {}",
+            literal(fingerprint),
+            literal(job)
         );
         let action = format!("cannot record that job {job} has ended");
-        self.record(&mut connection, &action, &statement, (fingerprint, job)).await?;
+        self.run(&mut connection, &action, &statement).await?;
         close(connection).await;
         Ok(())
-    }
-
-    /// Writes to the records. Members of a cluster find out only at the end that another has written
-    /// at the same time, and call that a deadlock: then it is written again.
-    async fn record(
-        &self,
-        connection: &mut Conn,
-        action: &str,
-        statement: &str,
-        values: (&str, &str),
-    ) -> Result<(), Error> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match within(ANSWER_TIME, connection.exec_drop(statement, values)).await {
-                Ok(()) => return Ok(()),
-                Err(mysql_async::Error::Server(error)) if error.code == DEADLOCK && Instant::now() < deadline => {
-                    tokio::time::sleep(PAUSE).await;
-                }
-                Err(error) => return Err(self.explain(action, &error)),
-            }
-        }
     }
 
     async fn ensure_records(&self, connection: &mut Conn) -> Result<(), Error> {
@@ -282,8 +266,21 @@ impl Database {
         Err(last)
     }
 
+    /// Executes a statement, until the server does it. Members of a cluster find out only at the end that another
+    /// has written at the same time, and call that a deadlock.
     async fn run(&self, connection: &mut Conn, action: &str, statement: &str) -> Result<(), Error> {
-        within(ANSWER_TIME, connection.query_drop(statement)).await.map_err(|error| self.explain(action, &error))
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match within(ANSWER_TIME, connection.query_drop(statement)).await {
+                Ok(()) => return Ok(()),
+                Err(mysql_async::Error::Server(error))
+                    if NOTHING_DONE.contains(&error.code) && Instant::now() < deadline =>
+                {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => return Err(self.explain(action, &error)),
+            }
+        }
     }
 
     /// The server quotes parts of statements, so its words are masked.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
-use futures_util::future::{join, join_all, join3, try_join, try_join_all};
+use futures_util::future::{BoxFuture, Shared, join, join_all, join3, try_join, try_join_all};
 
 use super::adapters::Adapters;
 use super::attachment;
@@ -28,8 +28,10 @@ use crate::model::observed::{
 };
 use crate::model::state_copy::{StateCopy, keeps_copy};
 
-/// How long a part of the cloud may take to answer all that it is asked.
+/// How long a part of the cloud may take to answer all that it is asked, and how long one that works as its probes
+/// say: it is only slow, or its VIP moves just now.
 const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE_WITH_WORKING: Duration = Duration::from_secs(15);
 
 /// How long a part that has just started may take until it answers at all.
 const ANSWER_LIMIT: Duration = Duration::from_secs(60);
@@ -52,8 +54,10 @@ impl Observe for Adapters {
         // Asked last: what runs in the inventory was connected before.
         let ports = self.host.ports(&desired.network.bridge).await?;
         let drained = self.drained(|name| runs(&inventory, name));
-        let (health, contents, (drained, partly_drained)) =
-            join3(self.health(&inventory), self.contents(&inventory), drained).await;
+        let (health, contents, (drained, partly_drained)) = {
+            let health = self.health(&inventory).boxed().shared();
+            join3(health.clone(), self.contents(&inventory, &health), drained).await
+        };
         let (database, message_bus, identity) = contents;
         let mut observed = Observed {
             images: self.images(&inventory),
@@ -83,6 +87,9 @@ impl Observe for Adapters {
     }
 }
 
+/// How containers are, which several wait for.
+type Health<'a> = Shared<BoxFuture<'a, BTreeMap<String, ObservedHealth>>>;
+
 /// What the three parts hold.
 type Contents = (Reached<ObservedDatabase>, Reached<ObservedMessageBus>, Reached<ObservedIdentity>);
 
@@ -105,20 +112,19 @@ impl Adapters {
 
     /// What database, message bus and identity service hold. Without a database that answers, the
     /// identity service only could time out.
-    async fn contents(&self, inventory: &Inventory) -> Contents {
+    async fn contents(&self, inventory: &Inventory, health: &Health<'_>) -> Contents {
         let database_then_identity = async {
             let database = match &self.database {
-                Some(adapter) if self.part_runs(inventory, Part::Database) => {
-                    reach(adapter.observe(&self.database_passwords())).await
+                Some(adapter) => {
+                    let question = || async { adapter.observe(&self.database_passwords()).await };
+                    self.ask(&[Part::Database], inventory, health, question).await
                 }
-                _ => Reached::Absent,
+                None => Reached::Absent,
             };
-            let parts = [Part::Identity, Part::LoadBalancer];
             let identity = match &self.identity {
-                Some(adapter)
-                    if database.answer().is_some() && parts.iter().all(|part| self.part_runs(inventory, *part)) =>
-                {
-                    reach(adapter.observe(&self.identity_passwords())).await
+                Some(adapter) if database.answer().is_some() => {
+                    let question = || async { adapter.observe(&self.identity_passwords()).await };
+                    self.ask(&[Part::Identity, Part::LoadBalancer], inventory, health, question).await
                 }
                 _ => Reached::Absent,
             };
@@ -126,14 +132,40 @@ impl Adapters {
         };
         let message_bus = async {
             match &self.message_bus {
-                Some(adapter) if self.part_runs(inventory, Part::MessageBus) => {
-                    reach(adapter.observe(&self.message_passwords())).await
+                Some(adapter) => {
+                    let question = || async { adapter.observe(&self.message_passwords()).await };
+                    self.ask(&[Part::MessageBus], inventory, health, question).await
                 }
-                _ => Reached::Absent,
+                None => Reached::Absent,
             }
         };
         let ((database, identity), message_bus) = join(database_then_identity, message_bus).await;
         (database, message_bus, identity)
+    }
+
+    /// Asks what all of these parts are needed for. One that does not answer although they work is asked again:
+    /// what is to be done must not depend on a moment.
+    async fn ask<T, Answer: Future<Output = Result<T, Error>>>(
+        &self,
+        parts: &[Part],
+        inventory: &Inventory,
+        health: &Health<'_>,
+        question: impl Fn() -> Answer,
+    ) -> Reached<T> {
+        if !parts.iter().all(|part| self.part_runs(inventory, *part)) {
+            return Reached::Absent;
+        }
+        let deadline = Instant::now() + PATIENCE_WITH_WORKING;
+        let mut reached = reach(PATIENCE, question()).await;
+        let working = async || {
+            let health = health.clone().await;
+            parts.iter().all(|part| self.part_works(&health, *part))
+        };
+        while matches!(reached, Reached::Silent(_)) && Instant::now() < deadline && working().await {
+            tokio::time::sleep(ANSWER_PAUSE).await;
+            reached = reach(deadline.saturating_duration_since(Instant::now()), question()).await;
+        }
+        reached
     }
 
     /// Waits until a part tells what it holds.
@@ -146,15 +178,15 @@ impl Adapters {
         loop {
             let why = match part {
                 Part::Database => match &self.database {
-                    Some(adapter) => silence(reach(adapter.observe(&self.database_passwords())).await),
+                    Some(adapter) => silence(reach(PATIENCE, adapter.observe(&self.database_passwords())).await),
                     None => None,
                 },
                 Part::Identity => match &self.identity {
-                    Some(adapter) => silence(reach(adapter.observe(&self.identity_passwords())).await),
+                    Some(adapter) => silence(reach(PATIENCE, adapter.observe(&self.identity_passwords())).await),
                     None => None,
                 },
                 Part::MessageBus => match &self.message_bus {
-                    Some(adapter) => silence(reach(adapter.observe(&self.message_passwords())).await),
+                    Some(adapter) => silence(reach(PATIENCE, adapter.observe(&self.message_passwords())).await),
                     None => None,
                 },
                 // These are not asked about contents.
@@ -187,13 +219,19 @@ impl Adapters {
         })
     }
 
+    /// Whether a container of the service that plays a part answers as it should.
+    fn part_works(&self, health: &BTreeMap<String, ObservedHealth>, part: Part) -> bool {
+        let desired = &self.cloud.desired;
+        let works = |name: &String| health.get(name) == Some(&ObservedHealth::Healthy);
+        desired.provider(part).is_some_and(|service| desired.containers_of(service).any(|(name, _)| works(name)))
+    }
+
     /// What the engines of the other nodes hold, all asked at once.
     async fn peer_inventories(&self) -> BTreeMap<Name, Reached<Inventory>> {
         let cloud = &self.cloud.desired.cloud;
-        let asked = self
-            .peers
-            .iter()
-            .map(|(node, peer)| async move { (node.clone(), reach(peer.engine.inventory(cloud)).await) }.boxed());
+        let asked = self.peers.iter().map(|(node, peer)| {
+            async move { (node.clone(), reach(PATIENCE, peer.engine.inventory(cloud)).await) }.boxed()
+        });
         join_all(asked).await.into_iter().collect()
     }
 
@@ -361,7 +399,6 @@ fn runs(inventory: &Inventory, name: &str) -> bool {
     inventory.containers.get(name).is_some_and(running)
 }
 
-/// An answer within the time, or why there is none.
 /// Why a part did not answer, if it did not.
 fn silence<T>(reached: Reached<T>) -> Option<String> {
     match reached {
@@ -370,10 +407,11 @@ fn silence<T>(reached: Reached<T>) -> Option<String> {
     }
 }
 
-async fn reach<T>(question: impl Future<Output = Result<T, Error>>) -> Reached<T> {
-    match tokio::time::timeout(PATIENCE, question).await {
+/// An answer within a time, or why there is none.
+async fn reach<T>(patience: Duration, question: impl Future<Output = Result<T, Error>>) -> Reached<T> {
+    match tokio::time::timeout(patience, question).await {
         Ok(Ok(answer)) => Reached::Answered(answer),
         Ok(Err(error)) => Reached::Silent(error.to_string()),
-        Err(_) => Reached::Silent(format!("no answer within {} s", PATIENCE.as_secs())),
+        Err(_) => Reached::Silent(format!("no answer within {} s", patience.as_secs())),
     }
 }

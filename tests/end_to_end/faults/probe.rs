@@ -31,10 +31,13 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// Reads and writes through the VIP, from outside of all hosts. What it makes is named after the prefix.
+    /// Reads and writes through the VIP, from outside of all hosts. What it makes is named after the prefix. It has the
+    /// processors before the hosts have them: what it waited for those would be taken for an outage.
     pub fn load(pair: &Pair, every: Duration, prefix: &str) -> Self {
         let seconds = every.as_secs_f64().to_string();
-        Self::start(&mut pair.command("switch", &[PYTHON, "-c", CLIENT, "load", &seconds, prefix]))
+        Self::start(
+            &mut pair.command("switch", &["nice", "--adjustment=-15", PYTHON, "-c", CLIENT, "load", &seconds, prefix]),
+        )
     }
 
     /// Calls over the message bus, from a container of this host.
