@@ -352,7 +352,7 @@ mod tests {
         let cli = Cli::parse_from(["octo", "node", "remove", "ctl2", "--volumes", "--yes"]);
         assert!(cli.global.yes);
         let Verb::Node(NodeVerb::Remove(remove)) = cli.verb else { panic!("not node remove") };
-        assert_eq!((remove.node.as_str(), remove.volumes), ("ctl2", true));
+        assert_eq!((remove.nodes.as_slice(), remove.volumes), (&[Name::fixed("ctl2")][..], true));
         let cli = Cli::parse_from(["octo", "rm", "--node", "ctl2"]);
         let Verb::Rm(rm) = cli.verb else { panic!("not rm") };
         assert_eq!((rm.place.node.as_ref().map(Name::as_str), rm.volumes), (Some("ctl2"), false));

@@ -18,9 +18,10 @@ pub enum NodeVerb {
     Ready(OneNode),
     /// Bring up a node that is new in configuration.yaml: `octo up`, if the node's engine answers
     Add(OneNode),
-    /// Remove a node for good: `octo rm --node`, and what to take out of configuration.yaml
+    /// Remove nodes for good: `octo rm --node`, and the others' clusters forget them
     ///
-    /// Refused if the nodes that are left could not be a cloud.
+    /// Tells what to take out of configuration.yaml. Refused if the nodes that are left could not be a cloud: of five
+    /// control nodes two go together. A node that is lost is forgotten too.
     Remove(NodeRemoveArgs),
 }
 
@@ -35,11 +36,11 @@ pub struct OneNode {
 /// `octo node remove`.
 #[derive(Clone, Debug, Args)]
 pub struct NodeRemoveArgs {
-    /// The node
-    #[arg(value_name = "NODE")]
-    pub node: Name,
+    /// The nodes
+    #[arg(value_name = "NODE", required = true)]
+    pub nodes: Vec<Name>,
 
-    /// Remove its volumes and logs too: all data on it
+    /// Remove their volumes and logs too: all data on them
     #[arg(long)]
     pub volumes: bool,
 }

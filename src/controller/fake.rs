@@ -210,6 +210,9 @@ impl World {
                 require(found.state == RunState::Running && !found.detached, "running container on its network")?;
                 found.health = ObservedHealth::Healthy;
             }
+            Operation::ForgetMember { container } => {
+                require(!state.seen.containers.contains_key(container), "a member that is gone")?;
+            }
             Operation::AwaitAnswer { part } => {
                 require(self.runs(state, *part), "running containers")?;
             }

@@ -25,6 +25,7 @@ pub mod listener;
 pub mod load;
 mod load_balancer;
 pub mod mask;
+mod membership;
 pub mod mysql;
 pub mod netlink;
 pub mod node_files;

@@ -67,6 +67,7 @@ impl Adapters {
             | Operation::AwaitHealth { container }
             | Operation::DrainServer { container }
             | Operation::RestoreServer { container }
+            | Operation::ForgetMember { container }
             | Operation::StopContainer { container }
             | Operation::RemoveContainer { container } => {
                 self.container_operation(operation, container, progress).await
@@ -111,6 +112,7 @@ impl Adapters {
             }
             Operation::DrainServer { .. } => self.drain_server(container, progress).await,
             Operation::RestoreServer { .. } => self.restore_server(container).await,
+            Operation::ForgetMember { .. } => self.forget_member(container).await,
             Operation::StopContainer { .. } => {
                 let grace = desired.containers.get(container).map_or(LEFTOVER_GRACE, |wanted| wanted.stop_grace);
                 // First, so that an engine that restarts in between leaves it stopped.
@@ -249,7 +251,7 @@ impl Adapters {
         self.cloud.desired.jobs.get(name).ok_or_else(|| unknown("job", name))
     }
 
-    fn container(&self, name: &str) -> Result<&DesiredContainer, Error> {
+    pub(super) fn container(&self, name: &str) -> Result<&DesiredContainer, Error> {
         self.cloud.desired.containers.get(name).ok_or_else(|| unknown("container", name))
     }
 

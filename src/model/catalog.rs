@@ -326,6 +326,10 @@ pub struct Container {
     /// as long as more than half of them do.
     #[serde(default)]
     pub quorum: Option<Name>,
+    /// Of a member of a cluster: what in a member that stays has the cluster forget one that goes for good. That one's
+    /// host name and address follow as the last two arguments. Ends with 0 too if the cluster does not know it.
+    #[serde(default)]
+    pub forget: Vec<String>,
     /// Whether a minimal init is pid 1, which forwards signals and reaps orphans.
     #[serde(default = "yes")]
     pub init: bool,

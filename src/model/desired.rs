@@ -226,6 +226,8 @@ pub struct DesiredContainer {
     pub drain: Option<Drain>,
     /// What it has a vote in.
     pub quorum: Option<Name>,
+    /// What in another member of its cluster has the cluster forget it; nothing if it is in none.
+    pub forget: Vec<String>,
     /// Services of whose containers on the same node none is made anew while it runs.
     pub yields_to: BTreeSet<Name>,
     /// Whether a node has room for only one of it, whatever the cloud.

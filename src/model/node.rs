@@ -76,12 +76,13 @@ pub fn number_of(place: usize, node: &NodeSettings) -> u8 {
     node.number.unwrap_or_else(|| u8::try_from(place + 1).unwrap_or(u8::MAX))
 }
 
-/// The nodes whose numbers would be others without one of the list, with the numbers that they have.
-pub fn renumbered(nodes: &[NodeSettings], without: usize) -> Vec<(&Name, u8)> {
-    let behind = nodes.iter().enumerate().skip(without + 1);
-    behind
-        .filter(|(place, node)| number_of(*place, node) != number_of(place - 1, node))
-        .map(|(place, node)| (&node.name, number_of(place, node)))
+/// The nodes whose numbers would be others without some of the list, with the numbers that they have.
+pub fn renumbered<'a>(nodes: &'a [NodeSettings], without: &BTreeSet<usize>) -> Vec<(&'a Name, u8)> {
+    let stay = nodes.iter().enumerate().filter(|(place, _)| !without.contains(place));
+    stay.enumerate()
+        .map(|(later, (place, node))| (node, number_of(place, node), number_of(later, node)))
+        .filter(|(_, number, later)| number != later)
+        .map(|(node, number, _)| (&node.name, number))
         .collect()
 }
 
@@ -135,8 +136,8 @@ mod tests {
             tls: None,
         };
         let nodes = [node("ctl1", None), node("cmp1", None), node("ctl2", None), node("wit", Some(9))];
-        assert_eq!(renumbered(&nodes, 1), [(&Name::fixed("ctl2"), 3)]);
-        assert!(renumbered(&nodes, 2).is_empty() && renumbered(&nodes, 3).is_empty());
+        assert_eq!(renumbered(&nodes, &[1].into()), [(&Name::fixed("ctl2"), 3)]);
+        assert!(renumbered(&nodes, &[2].into()).is_empty() && renumbered(&nodes, &[3].into()).is_empty());
     }
 
     #[test]

@@ -103,6 +103,11 @@ pub enum Operation {
         /// Its name.
         container: String,
     },
+    /// Has the cluster of a container forget it, through a member on another node.
+    ForgetMember {
+        /// Its name.
+        container: String,
+    },
     /// Stops a container gracefully, and has the engine not start it again.
     StopContainer {
         /// Its name.
@@ -205,6 +210,7 @@ impl Operation {
             | Self::AwaitHealth { container }
             | Self::DrainServer { container }
             | Self::RestoreServer { container }
+            | Self::ForgetMember { container }
             | Self::StopContainer { container }
             | Self::RemoveContainer { container } => Some(container),
             Self::RunJob { job } => Some(job),
@@ -243,10 +249,14 @@ impl fmt::Display for Operation {
             Self::AwaitAnswer { part } => write!(formatter, "wait for an answer of the {}", part.words()),
             Self::DrainServer { container } => write!(formatter, "take {container} out of the load"),
             Self::RestoreServer { container } => write!(formatter, "give {container} load again"),
+            Self::ForgetMember { container } => write!(formatter, "have {container} forgotten by its cluster"),
             Self::StopContainer { container } => write!(formatter, "stop {container}"),
             Self::RemoveContainer { container } => write!(formatter, "remove container {container}"),
             Self::StopInstances { node, count } => {
                 write!(formatter, "stop {}{}", plural(*count, "instance"), on(node.as_ref()))
+            }
+            Self::RemoveInstances { node, count: 0 } => {
+                write!(formatter, "remove what instances have left{}", on(node.as_ref()))
             }
             Self::RemoveInstances { node, count } => {
                 write!(formatter, "remove {}{}", plural(*count, "instance"), on(node.as_ref()))

@@ -50,7 +50,7 @@ pub struct ContainerStatus {
     pub service: Name,
     /// Its name in the catalog, if the catalog has it.
     pub container: Option<Name>,
-    /// What it does: `absent`, or a [`RunState`] as one word.
+    /// What it does: `absent`, `unknown` where its node does not answer, or a [`RunState`] as one word.
     pub state: String,
     /// Whether it works.
     pub health: String,
@@ -95,7 +95,10 @@ impl Status {
                     }
                     status
                 }
-                None => absent(name, wanted),
+                None => match observed.silence(&wanted.node, &desired.node) {
+                    Some(_) => unknown(name, wanted),
+                    None => absent(name, wanted),
+                },
             })
             .collect();
         containers.extend(
@@ -128,8 +131,9 @@ impl Status {
     }
 }
 
-/// The state of a container that does not exist.
+/// The state of a container that does not exist, and of one that nobody can tell of.
 pub const ABSENT: &str = "absent";
+const UNKNOWN: &str = "unknown";
 
 fn rank(container: &ContainerStatus) -> u8 {
     match container.condition {
@@ -157,6 +161,12 @@ fn absent(name: &str, wanted: &DesiredContainer) -> ContainerStatus {
         memory: None,
         address: wanted.address,
     }
+}
+
+/// One on a node that does not answer.
+fn unknown(name: &str, wanted: &DesiredContainer) -> ContainerStatus {
+    let condition = Condition::Wrong(format!("node {} does not answer", wanted.node));
+    ContainerStatus { state: UNKNOWN.to_owned(), condition, ..absent(name, wanted) }
 }
 
 fn unwanted(name: &str, found: &ObservedContainer) -> ContainerStatus {
@@ -240,7 +250,13 @@ fn parts(desired: &Desired, observed: &Observed) -> Vec<PartStatus> {
         let place = format!("{} is not on {}", network.internal_vip, network.bridge);
         (place.clone(), Condition::Wrong(place))
     };
-    let mut parts = vec![part("internal VIP", internal)];
+    let silent = observed.peers.iter().filter_map(|(node, reached)| match reached {
+        Reached::Silent(why) => Some((format!("node {node}"), why)),
+        Reached::Absent | Reached::Answered(_) => None,
+    });
+    let told = |why: &String| ("does not answer".to_owned(), Condition::Wrong(why.clone()));
+    let mut parts: Vec<PartStatus> = silent.map(|(node, why)| part(&node, told(why))).collect();
+    parts.push(part("internal VIP", internal));
     if let Some(url) = &desired.access.public_identity {
         parts.push(part("external VIP", (url.clone(), Condition::Fine)));
     }
@@ -292,6 +308,8 @@ fn reached<T>(reached: &Reached<T>, words: impl Fn(&T) -> String) -> (String, Co
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::planner::several_tests::pair;
+    use crate::model::planner::tests::up;
 
     fn found(state: RunState, health: ObservedHealth) -> ObservedContainer {
         ObservedContainer {
@@ -321,6 +339,23 @@ mod tests {
         assert_eq!(condition, Condition::Wrong("ended with exit code 137".to_owned()));
         let (_, _, condition) = told(RunState::Running, ObservedHealth::Healthy, true);
         assert_eq!(condition, Condition::Fine);
+    }
+
+    #[test]
+    fn what_is_on_a_silent_node_is_unknown() {
+        let desired = pair();
+        let mut observed = up(&desired).snapshot();
+        observed.containers.retain(|name, _| !name.ends_with(".ctl2"));
+        observed.peers.insert(Name::fixed("ctl2"), Reached::Silent("connection refused".to_owned()));
+        let status = Status::of(&desired, &observed, &BTreeMap::new(), 0);
+        let there = status.containers.iter().filter(|container| container.name.ends_with(".ctl2"));
+        for container in there {
+            assert_eq!(container.state, "unknown");
+            assert_eq!(container.condition, Condition::Wrong("node ctl2 does not answer".to_owned()));
+        }
+        assert_eq!(status.parts[0].part, "node ctl2");
+        assert_eq!(status.parts[0].condition, Condition::Wrong("connection refused".to_owned()));
+        assert!(!status.is_well());
     }
 
     #[test]

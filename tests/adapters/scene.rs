@@ -114,6 +114,7 @@ impl Scene {
             reload: None,
             drain: None,
             quorum: None,
+            forget: Vec::new(),
             yields_to: BTreeSet::new(),
             once_per_node: false,
             host_ports: BTreeSet::new(),

@@ -266,7 +266,7 @@ fn a_node_whose_vote_is_needed_is_not_removed_for_good() {
     let ran = environment.octo(&["node", "remove", "wit", "--yes"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (2, ""));
     insta::assert_snapshot!(ran.stderr, @r"
-    error: the cloud cannot go on without node wit
+    error: the cloud cannot go on without wit
       because: two control nodes cannot tell the end of the other from the end of the line between them
     hint: add a third machine with the role `witness`, however small: it has the third vote
     hint: for another machine in its place: octo rm --node wit --volumes, then its address and engine in configuration.yaml, then octo node add wit

@@ -136,6 +136,16 @@ fn says_what_it_has_checked() {
     ");
 }
 
+#[test]
+fn says_how_to_have_a_service_of_ones_own() {
+    let mut loaded = load_case("tests/config/valid", "empty").unwrap();
+    loaded.catalog.profiles.retain(|name, _| name.as_str() == "standard");
+    let told = config::check(&loaded);
+    assert!(told.ends_with("not in this cloud: app; to have them: `services: [app]`\n"), "{told}");
+    loaded.settings.services.push("app".parse().unwrap());
+    assert!(!config::check(&loaded).contains("not in this cloud"));
+}
+
 /// Every file of a directory, by path.
 fn texts(directory: &str) -> Vec<(PathBuf, String)> {
     let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());

@@ -75,6 +75,40 @@ pub fn a_node_goes_and_comes(pair: &Pair) {
     pair.comes_back("a node that came back without its data");
 }
 
+/// A node is removed with its data, and each cluster forgets the member that it had there. The pair is not whole after it:
+/// octo itself does that only where the votes that are left are an uneven number.
+pub fn clusters_forget_members(pair: &Pair) {
+    pair.octo(&["rm", "--node", NODE, "--volumes"]).succeeds();
+    let desired: Value = serde_json::from_str(&pair.octo(&["--format", "json", "status"]).succeeds().out).unwrap();
+    let all = desired["containers"].as_array().unwrap();
+    let address = |name: &str| {
+        let container = all.iter().find(|container| container["name"] == name).expect("it is among all");
+        container["address"].as_str().expect("it has an address").to_owned()
+    };
+    let members = [
+        ("rabbitmq-server", "rabbitmq", "rabbitmqctl --quiet cluster_status --node rabbit@$(hostname)"),
+        ("ovn-northbound", "ovsdb", "ovs-appctl -t /run/ovn/northbound.ctl cluster/status OVN_Northbound"),
+        ("ovn-southbound", "ovsdb", "ovs-appctl -t /run/ovn/southbound.ctl cluster/status OVN_Southbound"),
+    ];
+    for (service, directory, listing) in members {
+        let [gone, stays] = [HOST, FIRST].map(|host| Pair::container(service, host));
+        let inside = |words: &[&str]| pair.run(FIRST, "docker", &[&["exec", &stays], words].concat());
+        // What the cluster knows of a member contains one of these.
+        let (host_name, address) = (gone.replace('.', "-"), address(&gone));
+        let knows = || {
+            let listed = inside(&["sh", "-c", listing]).succeeds().out;
+            listed.contains(&host_name) || listed.contains(&format!("{address}:"))
+        };
+        assert!(knows(), "{stays} does not know {gone} any more");
+        let script = format!("/etc/{directory}/forget");
+        // The second time there is nothing left to forget.
+        for _ in 0..2 {
+            inside(&["/bin/sh", &script, &host_name, &address]).succeeds();
+            assert!(!knows(), "{stays} still knows {gone}");
+        }
+    }
+}
+
 /// The secrets are lost on the node that octo runs on, with the copy there, and taken from the other control node.
 fn lost_secrets_come_back(pair: &Pair) {
     let state = format!("/var/lib/octo/{CLOUD}");

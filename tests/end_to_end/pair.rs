@@ -180,6 +180,7 @@ fn a_pair_changes_and_has_every_fault_and_loses_no_write() {
         pair.openstack(&["project", "show", name]).succeeds();
     }
     spread::instances_outlive_the_majority(&pair, &changes);
+    nodes::clusters_forget_members(&pair);
 
     pair.octo(&["rm", "--volumes"]).succeeds();
     for host in HOSTS {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+
 use crate::controller::cloud::Cloud;
 use crate::controller::cloud_lock::CloudLock;
 use crate::controller::command::apply::{NoPreflight, Preflight, Undertaking, apply};
@@ -10,6 +12,7 @@ use crate::controller::command::{DONE, select};
 use crate::controller::context::Context;
 use crate::controller::docker::Engine;
 use crate::controller::load::Loaded;
+use crate::controller::port::Perform;
 use crate::controller::state::State;
 use crate::controller::wiring::World;
 use crate::controller::{progress, wiring};
@@ -23,30 +26,37 @@ use crate::model::summary::Summary;
 use crate::view::recipe_lint::lint;
 use crate::view::{json, terminal};
 
-/// Refuses a cloud before anything is planned for it.
-pub type Refusal = dyn Fn(&Cloud) -> Result<(), Error> + Send + Sync;
+/// What a verb does before a goal and after it.
+#[async_trait]
+pub trait Around: Send + Sync {
+    /// Refuses a cloud before anything is planned for it.
+    fn refuse(&self, _cloud: &Cloud) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Does the rest when the goal is reached, while nobody else can change the cloud. What it says ends the summary.
+    async fn finish(&self, _cloud: &Cloud, _perform: &dyn Perform) -> Result<Vec<String>, Error> {
+        Ok(Vec::new())
+    }
+}
+
+/// Nothing besides the goal.
+struct GoalAlone;
+
+impl Around for GoalAlone {}
 
 /// Reaches a goal and says what was done.
 pub async fn run(goal: Goal, context: &Context) -> Result<u8, Error> {
     let loaded = wiring::load(context)?;
-    run_loaded(&goal, context, loaded, &|_| Ok(()), Vec::new()).await
+    run_loaded(&goal, context, loaded, &GoalAlone).await
 }
 
-/// Reaches a goal of what was loaded already. What `next` says ends the summary.
-pub async fn run_loaded(
-    goal: &Goal,
-    context: &Context,
-    loaded: Loaded,
-    refusal: &Refusal,
-    next: Vec<String>,
-) -> Result<u8, Error> {
+/// Reaches a goal of what was loaded already.
+pub async fn run_loaded(goal: &Goal, context: &Context, loaded: Loaded, around: &dyn Around) -> Result<u8, Error> {
     let state = wiring::state(context, &loaded.settings);
     let engine = wiring::engine(context).await?;
     let _lock = state.lock(goal.verb())?;
-    let result = reach(goal, context, loaded, refusal, &engine, &state).await.map(|mut summary| {
-        summary.notes.extend(next);
-        summary
-    });
+    let result = reach(goal, context, loaded, around, &engine, &state).await;
     tell(goal.verb(), result, context, &state)
 }
 
@@ -70,7 +80,7 @@ async fn reach(
     goal: &Goal,
     context: &Context,
     loaded: Loaded,
-    refusal: &Refusal,
+    around: &dyn Around,
     engine: &Engine,
     state: &State,
 ) -> Result<Summary, Error> {
@@ -84,12 +94,17 @@ async fn reach(
     };
     let (cloud, world) = unless_stopped(prepared, context).await?;
     known(goal, &cloud.desired)?;
-    refusal(&cloud)?;
+    around.refuse(&cloud)?;
     if matches!(goal, Goal::Build { .. } | Goal::Image { .. }) {
         return undertake(goal, context, &cloud, world, engine, state).await;
     }
     let lock = unless_stopped(CloudLock::take(&cloud, engine, goal.verb()), context).await?;
-    let reached = undertake(goal, context, &cloud, world, engine, state).await;
+    let reached = async {
+        let mut summary = undertake(goal, context, &cloud, world.clone(), engine, state).await?;
+        summary.notes.extend(around.finish(&cloud, world.perform.as_ref()).await?);
+        Ok(summary)
+    };
+    let reached = reached.await;
     lock.release().await;
     reached
 }

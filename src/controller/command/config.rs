@@ -6,6 +6,7 @@ use crate::controller::context::Context;
 use crate::controller::load::Loaded;
 use crate::controller::wiring;
 use crate::error::{Error, ErrorKind};
+use crate::model::name::Name;
 use crate::model::problem::FileId;
 use crate::model::{resolve, schema};
 
@@ -26,14 +27,20 @@ pub fn check(loaded: &Loaded) -> String {
     let files: Vec<_> =
         (0..).map_while(|file| loaded.documents.get(FileId(file))).map(|file| file.name.as_str()).collect();
     let names: Vec<_> = enabled.iter().map(|name| name.as_str()).collect();
-    format!(
+    let others = resolve::left_out(&loaded.settings, &loaded.catalog);
+    let others: Vec<_> = others.into_iter().map(Name::as_str).collect();
+    let mut text = format!(
         "no problem in {}\ncloud {}, release {}, {} services: {}\n",
         files.join(", "),
         loaded.settings.cloud,
         loaded.settings.release,
         names.len(),
         names.join(", ")
-    )
+    );
+    if !others.is_empty() {
+        text.push_str(&format!("not in this cloud: {0}; to have them: `services: [{0}]`\n", others.join(", ")));
+    }
+    text
 }
 
 /// `octo config show`: the settings with all defaults, as YAML.

@@ -36,16 +36,8 @@ pub struct ResolvedImages {
 /// The services of a cloud: those of its profile, those added, and all that these need, as far as a
 /// cloud of this topology has containers of them.
 pub fn enabled(settings: &Settings, catalog: &Catalog) -> BTreeSet<Name> {
-    let mut enabled = BTreeSet::new();
     let profile = catalog.profiles.get(&settings.profile);
-    let mut open: Vec<&Name> = profile.into_iter().flatten().chain(&settings.services).collect();
-    while let Some(name) = open.pop() {
-        if let Some(service) = catalog.services.get(name)
-            && enabled.insert(name.clone())
-        {
-            open.extend(&service.needs);
-        }
-    }
+    let mut enabled = with_needs(profile.into_iter().flatten().chain(&settings.services), catalog);
     let topology = Topology::of(settings);
     enabled.retain(|name| {
         let containers = catalog.services.get(name).map(|service| &service.containers);
@@ -53,6 +45,26 @@ pub fn enabled(settings: &Settings, catalog: &Catalog) -> BTreeSet<Name> {
         containers.is_none_or(|containers| containers.is_empty() || containers.values().any(here))
     });
     enabled
+}
+
+/// The services that a cloud has only if it names them: neither it nor any profile has or needs them now.
+pub fn left_out<'a>(settings: &Settings, catalog: &'a Catalog) -> Vec<&'a Name> {
+    let named = with_needs(catalog.profiles.values().flatten().chain(&settings.services), catalog);
+    catalog.services.keys().filter(|name| !named.contains(*name)).collect()
+}
+
+/// Services with all that they need.
+fn with_needs<'a>(services: impl Iterator<Item = &'a Name>, catalog: &'a Catalog) -> BTreeSet<Name> {
+    let mut all = BTreeSet::new();
+    let mut open: Vec<&Name> = services.collect();
+    while let Some(name) = open.pop() {
+        if let Some(service) = catalog.services.get(name)
+            && all.insert(name.clone())
+        {
+            open.extend(&service.needs);
+        }
+    }
+    all
 }
 
 /// The same with what they are.
@@ -183,6 +195,7 @@ impl<'a> Resolver<'a> {
                     reload: container.reload.clone(),
                     drain: container.drain.clone(),
                     quorum: container.quorum.clone(),
+                    forget: container.forget.clone(),
                     yields_to: container.yields_to.iter().cloned().collect(),
                     once_per_node: container.once_per_node,
                     host_ports,

@@ -139,6 +139,7 @@ fn place(operation: &Operation, jobs: &BTreeSet<&str>) -> (Section, String) {
         | Operation::ReloadContainer { container }
         | Operation::AwaitHealth { container }
         | Operation::DrainServer { container }
+        | Operation::ForgetMember { container }
         | Operation::RestoreServer { container }
         | Operation::StopContainer { container }
         | Operation::RemoveContainer { container } => process(container),
@@ -182,6 +183,7 @@ fn word(operation: &Operation) -> String {
         Operation::ReloadContainer { .. } => "reload",
         Operation::AwaitHealth { .. } | Operation::AwaitAnswer { .. } => "wait",
         Operation::DrainServer { .. } => "take out of the load",
+        Operation::ForgetMember { .. } => "forget",
         Operation::RestoreServer { .. } => "give load again",
         Operation::StopContainer { .. } | Operation::StopInstances { .. } => "stop",
         Operation::RunJob { .. } => "run",

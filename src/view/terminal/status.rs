@@ -27,8 +27,9 @@ pub fn status(status: &Status, now: Timestamp, width: usize) -> String {
         .parts
         .iter()
         .map(|part| {
-            let remark = remark(&part.condition).filter(|reason| *reason != part.state).unwrap_or_default();
-            vec![part.part.clone(), paint(colour(&part.condition), &part.state), remark]
+            let remark = remark(&part.condition).filter(|reason| *reason != part.state);
+            let cells = [part.part.clone(), paint(colour(&part.condition), &part.state)];
+            cells.into_iter().chain(remark).collect()
         })
         .collect();
     text.push_str(&table::table(&parts, width));

@@ -7,11 +7,15 @@ const GAP: &str = "  ";
 /// No column gets narrower than this to fit.
 const NARROWEST: usize = 8;
 
-/// Lines up rows under each other, cut to a width. The last column takes what is left.
+/// Lines up rows under each other, cut to a width. The last column takes what is left, and so does the last cell of a
+/// row with fewer: it makes no column wider.
 pub fn table(rows: &[Vec<String>], width: usize) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let mut widths: Vec<usize> = (0..columns)
-        .map(|column| rows.iter().filter_map(|row| row.get(column)).map(|cell| visible(cell)).max().unwrap_or(0))
+        .map(|column| {
+            let whole = rows.iter().filter(|row| column + 1 < row.len() || column + 1 == columns);
+            whole.filter_map(|row| row.get(column)).map(|cell| visible(cell)).max().unwrap_or(0)
+        })
         .collect();
     let gaps = GAP.len() * columns.saturating_sub(1);
     if let Some((last, others)) = widths.split_last_mut() {
@@ -25,10 +29,13 @@ pub fn table(rows: &[Vec<String>], width: usize) -> String {
             if column > 0 {
                 line.push_str(GAP);
             }
-            let cell = cut(cell, widths[column]);
-            line.push_str(&cell);
             if column + 1 < row.len() {
+                let cell = cut(cell, widths[column]);
+                line.push_str(&cell);
                 line.push_str(&" ".repeat(widths[column].saturating_sub(visible(&cell))));
+            } else {
+                let before = widths[..column].iter().sum::<usize>() + GAP.len() * column;
+                line.push_str(&cut(cell, width.saturating_sub(before).max(NARROWEST)));
             }
         }
         text.push_str(line.trim_end());
@@ -62,6 +69,12 @@ mod tests {
     fn styles_take_no_room() {
         let rows = [vec![paint(GOOD, "ab"), "c".to_owned()], vec!["abcd".to_owned(), "d".to_owned()]];
         assert_eq!(strip_str(&table(&rows, 80)).to_string(), "ab    c\nabcd  d\n");
+    }
+
+    #[test]
+    fn the_last_cell_of_a_short_row_makes_no_column_wider() {
+        let rows = [["ab", "c", "d"].map(str::to_owned).to_vec(), ["ef", "a long one"].map(str::to_owned).to_vec()];
+        assert_eq!(table(&rows, 80), "ab  c  d\nef  a long one\n");
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl Probe {
     pub fn load(pair: &Pair, every: Duration, prefix: &str) -> Self {
         let seconds = every.as_secs_f64().to_string();
         Self::start(
-            &mut pair.command("switch", &["nice", "--adjustment=-15", PYTHON, "-c", CLIENT, "load", &seconds, prefix]),
+            &mut pair.command("switch", &["nice", "--adjustment=-5", PYTHON, "-c", CLIENT, "load", &seconds, prefix]),
         )
     }
 
