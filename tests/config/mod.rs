@@ -141,7 +141,7 @@ fn says_how_to_have_a_service_of_ones_own() {
     let mut loaded = load_case("tests/config/valid", "empty").unwrap();
     loaded.catalog.profiles.retain(|name, _| name.as_str() == "standard");
     let told = config::check(&loaded);
-    assert!(told.ends_with("not in this cloud: app; to have them: `services: [app]`\n"), "{told}");
+    assert!(told.ends_with("not in this cloud: app, bus; to have them: `services: [app, bus]`\n"), "{told}");
     loaded.settings.services.push("app".parse().unwrap());
     assert!(!config::check(&loaded).contains("not in this cloud"));
 }
