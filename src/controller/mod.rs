@@ -6,6 +6,7 @@ pub mod attachment;
 pub mod cloud;
 pub mod cloud_lock;
 pub mod command;
+mod contents;
 pub mod context;
 #[cfg(test)]
 mod convergence;
