@@ -103,8 +103,8 @@ async fn reach(
         let mut summary = undertake(goal, context, &cloud, world.clone(), engine, state).await?;
         summary.notes.extend(around.finish(&cloud, world.perform.as_ref()).await?);
         Ok(summary)
-    };
-    let reached = reached.await;
+    }
+    .await;
     lock.release().await;
     reached
 }
