@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 
 use crate::lab::{Finished, built, eventually, exported};
 use crate::simulated::Hosts;
@@ -19,6 +20,8 @@ pub const NODES: [&str; 3] = ["ctl1", "ctl2", "wit"];
 /// The cloud's name, which the names of its containers begin with.
 pub const CLOUD: &str = "e2e-pair";
 const BRIDGE: &str = "octo-e2e-pair";
+/// How many lines of the services' logs a failed test shows.
+const LAST_WORDS: usize = 150;
 const INTERNAL_VIP: &str = "10.213.0.2";
 /// Where users find the cloud, within the hosts' own subnet.
 const EXTERNAL_VIP: u8 = 100;
@@ -41,13 +44,13 @@ impl Pair {
             fs::remove_dir_all(&directory).unwrap();
         }
         fs::create_dir_all(&directory).unwrap();
-        let pair = Self { hosts, directory, openrc: BTreeMap::new() };
+        let mut pair = Self { hosts, directory, openrc: BTreeMap::new() };
         pair.configure("");
         // Nothing is booted yet.
         pair.load_images(|image| !image.starts_with("octo/instance:"));
         pair.octo(&["up"]).succeeds();
-        let openrc = exported(&pair.octo(&["openrc"]).succeeds().out);
-        Self { openrc, ..pair }
+        pair.openrc = exported(&pair.octo(&["openrc"]).succeeds().out);
+        pair
     }
 
     /// Gives the first host those of the images that the configuration needs. The others get theirs from it,
@@ -164,6 +167,18 @@ impl Pair {
     /// Waits until everything is as it should be, with nobody's help.
     pub fn comes_back(&self, after: &str) {
         assert!(eventually(300, || self.is_well()), "after {after}:\n{}", self.told());
+    }
+}
+
+/// A failed test takes its hosts away, and with them all that their services have to say about it.
+impl Drop for Pair {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let told = self.octo(&["logs", "--since", "10m", "--timestamps", "--grep", "WARNING|ERROR|CRITICAL"]);
+            let lines: Vec<&str> = told.out.lines().collect();
+            let last = &lines[lines.len().saturating_sub(LAST_WORDS)..];
+            eprintln!("{}\nthe services' last words:\n{}\n{}", self.told(), last.join("\n"), told.err);
+        }
     }
 }
 

@@ -19,6 +19,9 @@ const API: Versioned = Versioned {
     microversion: Some(("OpenStack-API-Version", "compute 2.92")),
 };
 
+/// Where a server's way from one service to the next is told.
+pub const LOGS: &str = "octo logs --since 10m --grep 'WARNING|ERROR' nova neutron";
+
 /// A flavor.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Flavor {
@@ -73,6 +76,13 @@ pub struct Server {
     pub fault: Option<Fault>,
     #[serde(rename = "OS-EXT-STS:task_state", default)]
     task: Option<String>,
+}
+
+impl Server {
+    /// The status with what is being done to it: `BUILD (scheduling)`.
+    pub fn state(&self) -> String {
+        format!("{} ({})", self.status, self.task.as_deref().unwrap_or("no task"))
+    }
 }
 
 /// Why a server is in error.
@@ -228,11 +238,10 @@ pub async fn await_active(session: &Session, id: &str, patience: Duration) -> Re
             Err(session.failed(&action, service::COMPUTE, format!("it is in error: {fault}")))
         }
         Some(server) if server.status == "ACTIVE" => Ok(Look::Found(server)),
-        Some(server) => {
-            Ok(Look::NotYet(format!("{} ({})", server.status, server.task.as_deref().unwrap_or("no task"))))
-        }
+        Some(server) => Ok(Look::NotYet(server.state())),
     })
     .await
+    .map_err(|error| error.hint(LOGS))
 }
 
 /// Waits until none of some servers is there.
@@ -240,8 +249,7 @@ pub async fn await_gone(session: &Session, ids: &[String], patience: Duration) -
     until("servers are not removed", patience, async || {
         for id in ids {
             if let Some(server) = show_server(session, id).await? {
-                let task = server.task.unwrap_or_default();
-                return Ok(Look::NotYet(format!("server {} is {} {task}", server.name, server.status)));
+                return Ok(Look::NotYet(format!("server {} is {}", server.name, server.state())));
             }
         }
         Ok(Look::Found(()))

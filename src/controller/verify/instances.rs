@@ -137,7 +137,7 @@ async fn port_of(user: &Session, server: &str) -> Result<(Port, Ipv4Addr), Error
             return Ok(Look::Found((port, address)));
         }
         match compute::show_server(user, server).await? {
-            Some(found) if found.status != "ERROR" => Ok(Look::NotYet(format!("it is {}", found.status))),
+            Some(found) if found.status != "ERROR" => Ok(Look::NotYet(format!("it is {}", found.state()))),
             Some(found) => {
                 let fault = found.fault.map(|fault| fault.message).unwrap_or_default();
                 Err(user.failed(&action, service::COMPUTE, format!("it is in error: {fault}")))
@@ -146,6 +146,7 @@ async fn port_of(user: &Session, server: &str) -> Result<(Port, Ipv4Addr), Error
         }
     })
     .await
+    .map_err(|error| error.hint(compute::LOGS))
 }
 
 /// Waits until a server's console holds something.
