@@ -93,6 +93,7 @@ async fn a_fault_is_told_at_once_and_a_delay_in_the_end() {
     assert_eq!(error.hints, ["octo logs --tail 50 nova"]);
     let error = compute::await_active(&session, "slow", Duration::from_millis(400)).await.unwrap_err();
     assert!(error.to_string().ends_with("after 0.4 s it is still so: BUILD (networking)"), "{error}");
+    assert_eq!(error.hints, ["octo logs --since 10m --grep 'WARNING|ERROR' nova neutron"]);
 }
 
 #[tokio::test]

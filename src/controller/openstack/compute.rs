@@ -20,7 +20,7 @@ const API: Versioned = Versioned {
 };
 
 /// Where a server's way from one service to the next is told.
-pub const LOGS: &str = "octo logs --since 10m --grep 'WARNING|ERROR' nova neutron";
+const LOGS: &str = "octo logs --since 10m --grep 'WARNING|ERROR' nova neutron";
 
 /// A flavor.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -241,7 +241,12 @@ pub async fn await_active(session: &Session, id: &str, patience: Duration) -> Re
         Some(server) => Ok(Look::NotYet(server.state())),
     })
     .await
-    .map_err(|error| error.hint(LOGS))
+    .map_err(with_logs)
+}
+
+/// The error about a server that is not what it should be, with where to look unless it is known.
+pub fn with_logs(error: Error) -> Error {
+    if error.hints.is_empty() { error.hint(LOGS) } else { error }
 }
 
 /// Waits until none of some servers is there.

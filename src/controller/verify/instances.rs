@@ -146,7 +146,7 @@ async fn port_of(user: &Session, server: &str) -> Result<(Port, Ipv4Addr), Error
         }
     })
     .await
-    .map_err(|error| error.hint(compute::LOGS))
+    .map_err(compute::with_logs)
 }
 
 /// Waits until a server's console holds something.
