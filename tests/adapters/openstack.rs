@@ -9,7 +9,7 @@ use octo::controller::demo::Demo;
 use octo::controller::demo::image::Source;
 use octo::controller::demo::networks::Addresses;
 use octo::controller::openstack::compute::{self, NewServer};
-use octo::controller::openstack::{image, network};
+use octo::controller::openstack::{identity, image, network};
 use octo::controller::output::Output;
 use octo::controller::steps::Steps;
 use octo::model::demo::{Outcome, Report};
@@ -94,6 +94,20 @@ async fn a_fault_is_told_at_once_and_a_delay_in_the_end() {
     let error = compute::await_active(&session, "slow", Duration::from_millis(400)).await.unwrap_err();
     assert!(error.to_string().ends_with("after 0.4 s it is still so: BUILD (networking)"), "{error}");
     assert_eq!(error.hints, ["octo logs --since 10m --grep 'WARNING|ERROR' nova neutron"]);
+}
+
+#[tokio::test]
+async fn projects_are_picked_by_the_database_and_then_by_their_case() {
+    let double = Double::new(|_| {
+        let projects = ["octo-verify-1", "Octo-Verify-2"].map(|name| json!({"id": name, "name": name}));
+        (200, json!({"projects": projects}))
+    })
+    .await;
+    let session = double.session().await;
+    let found = identity::projects(&session, "octo-verify-").await.unwrap();
+    assert_eq!(found.iter().map(|project| project.name.as_str()).collect::<Vec<_>>(), ["octo-verify-1"]);
+    let asked = double.asked.lock().unwrap().last().cloned().unwrap();
+    assert_eq!(asked.query["name__istartswith"], "octo-verify-");
 }
 
 #[tokio::test]

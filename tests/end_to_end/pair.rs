@@ -20,6 +20,8 @@ pub const NODES: [&str; 3] = ["ctl1", "ctl2", "wit"];
 /// The cloud's name, which the names of its containers begin with.
 pub const CLOUD: &str = "e2e-pair";
 const BRIDGE: &str = "octo-e2e-pair";
+/// What a service complains about; not the lines of a traceback, which say it again.
+const PLAINT: &str = r"WARNING|CRITICAL|ERROR \S+ \[|\[ERROR\]";
 /// How many lines of the services' logs a failed test shows.
 const LAST_WORDS: usize = 150;
 const INTERNAL_VIP: &str = "10.213.0.2";
@@ -174,7 +176,7 @@ impl Pair {
 impl Drop for Pair {
     fn drop(&mut self) {
         if thread::panicking() {
-            let told = self.octo(&["logs", "--since", "10m", "--timestamps", "--grep", "WARNING|ERROR|CRITICAL"]);
+            let told = self.octo(&["logs", "--since", "10m", "--timestamps", "--grep", PLAINT]);
             let lines: Vec<&str> = told.out.lines().collect();
             let last = &lines[lines.len().saturating_sub(LAST_WORDS)..];
             eprintln!("{}\nthe services' last words:\n{}\n{}", self.told(), last.join("\n"), told.err);

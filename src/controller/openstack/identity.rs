@@ -38,11 +38,13 @@ struct Role {
     id: String,
 }
 
-/// The projects of the default domain whose names begin so. A list of all would be cut by Keystone.
+/// The projects of the default domain whose names begin so, at most 1,000. A list of all would be cut by Keystone; and
+/// with `name__startswith`, which takes case into account, it picks them out of a list that has been cut (keystone's
+/// `common/sql/core.py`).
 pub async fn projects(session: &Session, prefix: &str) -> Result<Vec<Project>, Error> {
-    let path = format!("projects?domain_id=default&name__startswith={prefix}&limit=1000");
+    let path = format!("projects?domain_id=default&name__istartswith={prefix}&limit=1000");
     let answer: Projects = session.ask("cannot list projects", &Call::get(API, path)).await?;
-    Ok(answer.projects)
+    Ok(answer.projects.into_iter().filter(|project| project.name.starts_with(prefix)).collect())
 }
 
 /// Makes a project of the default domain.
