@@ -1,5 +1,8 @@
 //! What an operator and a user do on an ordinary day.
 
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
 use super::lab::{Lab, docker_lines, eventually};
 
 #[test]
@@ -66,6 +69,34 @@ fn schemas_of_the_images_are_those_of_the_services() {
         lab.run(&[&["exec"], command].concat()).succeeds();
     }
     assert_eq!(schemas(), before);
+}
+
+/// A row that another has changed since a transaction has read it is changed by that too: services know nothing else,
+/// and do not repeat what is refused.
+#[test]
+fn a_row_changes_that_another_transaction_has_changed() {
+    let lab = Lab::shared();
+    lab.up();
+    let client = ["exec", "--interactive", "e2e-mariadb-server", "mariadb", "--socket=/run/mysqld/mysqld.sock"];
+    let plain = ["--unbuffered", "--skip-column-names"];
+    let other = |statements: &str| docker_lines(&[&client[..], &plain, &["--execute", statements]].concat());
+    other("CREATE DATABASE race; CREATE TABLE race.numbers (number INT) AS SELECT 1 AS number;");
+
+    let mut command = Command::new("docker");
+    let piped = command.args([&client[..], &plain].concat()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut transaction = piped.spawn().unwrap();
+    let mut statements = transaction.stdin.take().unwrap();
+    let mut answers = BufReader::new(transaction.stdout.take().unwrap()).lines().map(Result::unwrap);
+    writeln!(statements, "BEGIN; SELECT number FROM race.numbers;").unwrap();
+    assert_eq!(answers.next().unwrap(), "1");
+    other("UPDATE race.numbers SET number = 2;");
+    writeln!(statements, "UPDATE race.numbers SET number = number + 1; COMMIT; SELECT number FROM race.numbers;")
+        .unwrap();
+    drop(statements);
+    let last = answers.next();
+    assert!(transaction.wait().unwrap().success(), "the second is refused");
+    assert_eq!(last.as_deref(), Some("3"));
+    other("DROP DATABASE race;");
 }
 
 #[test]
