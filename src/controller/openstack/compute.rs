@@ -231,17 +231,24 @@ pub async fn show_server(session: &Session, id: &str) -> Result<Option<Server>, 
 /// Waits until a server is active. A server in error is told with its fault.
 pub async fn await_active(session: &Session, id: &str, patience: Duration) -> Result<Server, Error> {
     let action = format!("server {id} does not become active");
-    until(&action, patience, async || match show_server(session, id).await? {
-        None => Err(session.failed(&action, service::COMPUTE, "it has vanished")),
-        Some(server) if server.status == "ERROR" => {
-            let fault = server.fault.map(|fault| fault.message).unwrap_or_default();
-            Err(session.failed(&action, service::COMPUTE, format!("it is in error: {fault}")))
-        }
-        Some(server) if server.status == "ACTIVE" => Ok(Look::Found(server)),
-        Some(server) => Ok(Look::NotYet(server.state())),
+    until(&action, patience, async || {
+        let server = show_sound(session, &action, id).await?;
+        Ok(if server.status == "ACTIVE" { Look::Found(server) } else { Look::NotYet(server.state()) })
     })
     .await
     .map_err(with_logs)
+}
+
+/// Looks at a server that something is expected of. Fails if it is in error, with its fault, or is not there any more.
+pub async fn show_sound(session: &Session, action: &str, id: &str) -> Result<Server, Error> {
+    match show_server(session, id).await? {
+        None => Err(session.failed(action, service::COMPUTE, "it has vanished")),
+        Some(server) if server.status == "ERROR" => {
+            let fault = server.fault.map(|fault| fault.message).unwrap_or_default();
+            Err(session.failed(action, service::COMPUTE, format!("it is in error: {fault}")))
+        }
+        Some(server) => Ok(server),
+    }
 }
 
 /// The error about a server that is not what it should be, with where to look unless it is known.

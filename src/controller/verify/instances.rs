@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::Course;
 use super::reach::{self, Answer};
 use super::world::{World, network_failure};
+use crate::controller::openstack::Session;
 use crate::controller::openstack::compute::{self, Flavor, NewFlavor, NewServer};
 use crate::controller::openstack::image::Image;
 use crate::controller::openstack::network::{self, FloatingIp, Port, SecurityGroup};
 use crate::controller::openstack::wait::{Look, until};
-use crate::controller::openstack::{Session, service};
 use crate::error::Error;
 use crate::model::verify::{Peer, is_serving, metadata, metadata_failed, peer, ping_script};
 
@@ -136,14 +136,8 @@ async fn port_of(user: &Session, server: &str) -> Result<(Port, Ipv4Addr), Error
         if let (Some(port), Some(address)) = (port, address) {
             return Ok(Look::Found((port, address)));
         }
-        match compute::show_server(user, server).await? {
-            Some(found) if found.status != "ERROR" => Ok(Look::NotYet(format!("it is {}", found.state()))),
-            Some(found) => {
-                let fault = found.fault.map(|fault| fault.message).unwrap_or_default();
-                Err(user.failed(&action, service::COMPUTE, format!("it is in error: {fault}")))
-            }
-            None => Err(user.failed(&action, service::COMPUTE, "it has vanished")),
-        }
+        let found = compute::show_sound(user, &action, server).await?;
+        Ok(Look::NotYet(format!("it is {}", found.state())))
     })
     .await
     .map_err(compute::with_logs)
