@@ -60,9 +60,9 @@ sed -i -e /path-include/d "$1/etc/dpkg/dpkg.cfg.d/octo"
 sed -i -e /CAInfo/d "$1/etc/apt/apt.conf.d/99mmdebstrap"
 "#;
 
-/// Has apt try again what failed, after pauses that grow up to half a minute: a mirror that is away for a minute
-/// must not fail a build. Its own default is three times (apt.conf(5), `Acquire::Retries`).
-pub const APT_RETRIES: &str = "Acquire::Retries \"8\"";
+/// Has apt try again what failed, after pauses that grow up to half a minute and are a minute together: a mirror that
+/// is away for so long must not fail a build. Its own default is three times (apt.conf(5), `Acquire::Retries`).
+pub const APT_RETRIES: &str = "Acquire::Retries \"6\"";
 
 /// The one Debian base.
 pub const BOOTSTRAP: Bootstrap = Bootstrap {

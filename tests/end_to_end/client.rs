@@ -1,13 +1,17 @@
 //! The real OpenStack client, in a virtual environment of the tests.
 
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, OnceLock};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::lab::{Finished, Lab};
 
+/// Runs the client's commands in forks of itself: most of what one costs is the loading of its modules.
+const LOADED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/end_to_end/client.py");
 const REQUIREMENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/end_to_end/requirements.txt");
 
 /// The Python environment of the tests; installed at the first call of a machine.
@@ -31,17 +35,57 @@ fn step(command: &mut Command) {
     Finished::new(format!("{command:?}"), &output).succeeds();
 }
 
+/// The client, loaded. Each command is a process of its own, with the arguments and variables of that one.
+pub struct Client {
+    process: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Client {
+    /// Loads it by a command of these words, wherever that is run.
+    pub fn start(command: impl FnOnce(&[&str]) -> Command) -> Self {
+        let python = environment().join("bin/python");
+        let mut command = command(&[python.to_str().unwrap(), "-I", LOADED]);
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let input = process.stdin.take().unwrap();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        Self { process, input, output }
+    }
+
+    /// Runs one of the client's commands as somebody who has these variables, and no others.
+    pub fn run(&mut self, arguments: &[&str], variables: &BTreeMap<String, String>) -> Finished {
+        let mut environment = json!(variables);
+        environment["PATH"] = json!("/usr/bin:/bin");
+        // Where it would look for a configuration of its own.
+        environment["HOME"] = json!(env!("CARGO_TARGET_TMPDIR"));
+        writeln!(self.input, "{}", json!({"arguments": arguments, "environment": environment})).unwrap();
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        let answer: Value = serde_json::from_str(&line).expect("the client has answered");
+        let text = |key: &str| answer[key].as_str().unwrap().to_owned();
+        let code = answer["code"].as_i64().and_then(|code| i32::try_from(code).ok());
+        Finished { what: format!("openstack {}", arguments.join(" ")), code, out: text("out"), err: text("err") }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
 impl Lab {
     /// Runs the client as a user of this cloud would: with what `openrc` exports, and no more.
     pub fn openstack(&self, arguments: &[&str]) -> Finished {
-        let mut command = Command::new(environment().join("bin/openstack"));
-        command
-            .args(arguments)
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("HOME", &self.directory)
-            .envs(self.openrc());
-        Finished::new(format!("openstack {}", arguments.join(" ")), &command.output().unwrap())
+        static CLIENT: OnceLock<Mutex<Client>> = OnceLock::new();
+        let here = |words: &[&str]| {
+            let mut command = Command::new(words[0]);
+            command.args(&words[1..]);
+            command
+        };
+        CLIENT.get_or_init(|| Mutex::new(Client::start(here))).lock().unwrap().run(arguments, &self.openrc())
     }
 
     /// The same, for a command that prints JSON.

@@ -176,7 +176,8 @@ pub fn exported(text: &str) -> BTreeMap<String, String> {
 
 /// A command that has ended.
 pub struct Finished {
-    what: String,
+    /// The command, in words.
+    pub what: String,
     pub code: Option<i32>,
     pub out: String,
     pub err: String,

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::thread;
+use std::sync::{Mutex, Once};
+use std::{panic, thread};
 
+use crate::client::Client;
 use crate::lab::{Finished, built, eventually, exported};
 use crate::simulated::Hosts;
-use crate::{client, faults, nodes, rolling, spread};
+use crate::{faults, nodes, rolling, spread};
 
 /// The host that octo runs on.
 pub const FIRST: &str = "host1";
@@ -22,14 +24,31 @@ pub const CLOUD: &str = "e2e-pair";
 const BRIDGE: &str = "octo-e2e-pair";
 /// What a service complains about; not the lines of a traceback, which say it again.
 const PLAINT: &str = r"WARNING|CRITICAL|ERROR \S+ \[|\[ERROR\]";
-/// How many lines of the services' logs a failed test shows.
-const LAST_WORDS: usize = 150;
+/// How many lines of each container's log a failed test shows.
+const LAST_WORDS: usize = 6;
 const INTERNAL_VIP: &str = "10.213.0.2";
 /// Where users find the cloud, within the hosts' own subnet.
 const EXTERNAL_VIP: u8 = 100;
 
+/// What a test failed with.
+static REASON: Mutex<String> = Mutex::new(String::new());
+
+/// Has the reason of a failure kept, so that it can be told again after all that explains it.
+fn keep_reason() {
+    static KEPT: Once = Once::new();
+    KEPT.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |failure| {
+            *REASON.lock().unwrap() = failure.to_string();
+            usual(failure);
+        }));
+    });
+}
+
 /// A cloud of several nodes.
 pub struct Pair {
+    /// Outside of all hosts. It goes before they do.
+    client: Mutex<Client>,
     /// The hosts that it is on, named as in `HOSTS`.
     pub hosts: Hosts,
     /// Where octo is run; its configuration is there.
@@ -40,13 +59,15 @@ pub struct Pair {
 impl Pair {
     /// A cloud on three hosts that is up.
     pub fn up_on(hosts: Hosts) -> Self {
+        keep_reason();
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(CLOUD);
         // Hosts are new each time, and state of an earlier one would be about nothing.
         if directory.exists() {
             fs::remove_dir_all(&directory).unwrap();
         }
         fs::create_dir_all(&directory).unwrap();
-        let mut pair = Self { hosts, directory, openrc: BTreeMap::new() };
+        let client = Mutex::new(Client::start(|words| hosts.command("switch", words)));
+        let mut pair = Self { client, hosts, directory, openrc: BTreeMap::new() };
         pair.configure("");
         // Nothing is booted yet.
         pair.load_images(|image| !image.starts_with("octo/instance:"));
@@ -128,8 +149,7 @@ impl Pair {
 
     /// The real client, outside of all hosts.
     pub fn openstack(&self, arguments: &[&str]) -> Finished {
-        let client = client::environment().join("bin/openstack");
-        self.run("switch", client.to_str().unwrap(), arguments)
+        self.client.lock().unwrap().run(arguments, &self.openrc)
     }
 
     /// The node on a host.
@@ -168,7 +188,7 @@ impl Pair {
 
     /// Waits until everything is as it should be, with nobody's help.
     pub fn comes_back(&self, after: &str) {
-        assert!(eventually(300, || self.is_well()), "after {after}:\n{}", self.told());
+        assert!(eventually(300, || self.is_well()), "not well within 300 s after {after}");
     }
 }
 
@@ -177,11 +197,21 @@ impl Drop for Pair {
     fn drop(&mut self) {
         if thread::panicking() {
             let told = self.octo(&["logs", "--since", "10m", "--timestamps", "--grep", PLAINT]);
-            let lines: Vec<&str> = told.out.lines().collect();
-            let last = &lines[lines.len().saturating_sub(LAST_WORDS)..];
-            eprintln!("{}\nthe services' last words:\n{}\n{}", self.told(), last.join("\n"), told.err);
+            let words = format!("{}{}\n{}", last_words(&told.out), told.err, self.told());
+            // The reason once more: of much output the end is what is kept.
+            eprintln!("the services' last words:\n{words}\n{}", REASON.lock().unwrap());
         }
     }
+}
+
+/// The last lines of each container, of merged logs whose lines begin with its name.
+fn last_words(logs: &str) -> String {
+    let mut by_container: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for line in logs.lines() {
+        by_container.entry(line.split(' ').next().unwrap_or_default()).or_default().push(line);
+    }
+    let last = |lines: &Vec<&str>| lines[lines.len().saturating_sub(LAST_WORDS)..].join("\n");
+    by_container.values().map(last).collect::<Vec<_>>().join("\n")
 }
 
 #[test]

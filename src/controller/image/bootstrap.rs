@@ -304,7 +304,7 @@ mod tests {
         --include=ca-certificates,passwd
         --aptopt=Acquire::Languages "none"
         --aptopt=APT::Install-Recommends "false"
-        --aptopt=Acquire::Retries "8"
+        --aptopt=Acquire::Retries "6"
         --aptopt=Acquire::https::CAInfo "/ca.pem"
         --dpkgopt=force-unsafe-io
         trixie

@@ -78,7 +78,7 @@ mod tests {
         assert!(file(&files, "apt-bootstrap.conf").contains("sourcelist \"/run/transport/host.list\""));
         assert_eq!(
             file(&files, "apt.conf"),
-            "Acquire::https::CAInfo \"/run/transport/ca.pem\";\nAcquire::Retries \"8\";\n"
+            "Acquire::https::CAInfo \"/run/transport/ca.pem\";\nAcquire::Retries \"6\";\n"
         );
 
         let security = Some("http://m/security".to_owned());

@@ -26,15 +26,18 @@ pub(super) fn engine(facts: &Facts) -> Vec<Finding> {
     } else {
         findings.push(Finding::ok("engine", format!("version {}, API {}", engine.version, engine.api)));
     }
-    if engine.storage_driver == "vfs" {
-        findings.push(Finding::warning(
-            "storage",
-            "driver vfs copies every layer: images take many times their size",
-            "set `\"storage-driver\": \"overlay2\"` in /etc/docker/daemon.json",
-        ));
-    } else {
-        findings.push(Finding::ok("storage", format!("driver {}", engine.storage_driver)));
-    }
+    let slow = match engine.storage_driver.as_str() {
+        "vfs" => Some("driver vfs copies every layer: images take many times their size"),
+        // Each file that is opened passes through a process of the driver's.
+        "fuse-overlayfs" => Some("driver fuse-overlayfs: services take twice as long to start"),
+        _ => None,
+    };
+    findings.push(match slow {
+        Some(message) => {
+            Finding::warning("storage", message, "set `\"storage-driver\": \"overlay2\"` in /etc/docker/daemon.json")
+        }
+        None => Finding::ok("storage", format!("driver {}", engine.storage_driver)),
+    });
     if engine.missing_limits.is_empty() {
         findings.push(Finding::ok("cgroups", format!("version {}", engine.cgroup_version)));
     } else {
@@ -223,6 +226,18 @@ mod tests {
         assert_eq!(engine(&facts("1.40"))[0].level, Level::Failure);
         assert_eq!(engine(&facts("1.41"))[0].level, Level::Ok);
         assert_eq!(engine(&facts("1.100"))[0].level, Level::Ok);
+    }
+
+    #[test]
+    fn a_slow_store_of_images_is_told_with_its_repair() {
+        for (driver, level) in [("overlay2", Level::Ok), ("fuse-overlayfs", Level::Warning), ("vfs", Level::Warning)] {
+            let found = Engine { storage_driver: driver.to_owned(), ..Engine::default() };
+            let findings = engine(&Facts { engine: Some(Ok(found)), ..Facts::default() });
+            let finding = findings.iter().find(|finding| finding.subject == "storage").unwrap();
+            assert_eq!(finding.level, level, "{driver}");
+            assert!(finding.message.contains(driver), "{}", finding.message);
+            assert_eq!(finding.repair.is_some(), level != Level::Ok);
+        }
     }
 
     #[test]

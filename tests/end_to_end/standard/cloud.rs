@@ -14,12 +14,12 @@ pub const NETWORK: &str = "private";
 pub fn shared() -> Lab {
     static READY: OnceLock<()> = OnceLock::new();
     let lab = Lab::standard("std", "10.213.40.0/24", "127.0.13.40", "10.213.41.1/24");
-    lab.up();
     READY.get_or_init(|| {
         lab.remove();
         lab.up();
         drop(lab.run(&["demo"]).succeeds());
     });
+    lab.up();
     lab.sweep();
     lab
 }
