@@ -163,6 +163,6 @@ pub(super) async fn reach<T>(patience: Duration, question: impl Future<Output = 
     match tokio::time::timeout(patience, question).await {
         Ok(Ok(answer)) => Reached::Answered(answer),
         Ok(Err(error)) => Reached::Silent(error.to_string()),
-        Err(_) => Reached::Silent(format!("no answer within {} s", patience.as_secs())),
+        Err(_) => Reached::Silent(format!("no answer within {:.1} s", patience.as_secs_f32())),
     }
 }

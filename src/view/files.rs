@@ -166,7 +166,7 @@ impl Renderer<'_> {
             "release": settings.release,
             "debug": settings.logging.debug,
             "workers": self.sources.sizing.workers(settings),
-            "threads": settings.limits.threads,
+            "threads": self.threads(name, service),
             "service": name,
             "container": part,
             "name": owner,
@@ -317,6 +317,11 @@ impl Renderer<'_> {
         config
     }
 
+    /// Requests that a process of a service's API can have under way.
+    fn threads(&self, name: &Name, service: &Service) -> Value {
+        self.config(name, service).remove("threads").unwrap_or_else(|| json!(self.sources.settings.limits.threads))
+    }
+
     /// The database as the service reaches it: through the load balancer where it offers one.
     fn database(&self, name: &Name, service: &Service, password: Value) -> Value {
         let Some((provider, direct)) = self.desired.access.database.as_ref().filter(|_| !service.databases.is_empty())
@@ -383,8 +388,11 @@ impl Renderer<'_> {
     fn frontends(&self) -> Value {
         let frontends = self.desired.frontends.iter().map(|(name, desired)| {
             let backends: Vec<Value> = desired.backends.iter().map(|backend| json!(backend)).collect();
+            let service = &desired.service;
+            let known = self.sources.catalog.services.get(service);
             json!({
                 "name": name,
+                "threads": known.map(|known| self.threads(service, known)),
                 "port": desired.frontend.port,
                 "mode": match desired.frontend.mode { Mode::Http => "http", Mode::Tcp => "tcp" },
                 "external": desired.frontend.external,

@@ -125,6 +125,23 @@ fn load_balancers_of_several_nodes_agree_on_one_writer() {
     assert!(others.contains("server ctl2 10.203.2.1:8404") && !others.contains("ctl1"), "{others}");
 }
 
+/// A service may have fewer threads than the others. What waits for one of them waits in the load balancer.
+#[test]
+fn the_load_balancer_sends_an_api_no_more_than_it_has_threads_for() {
+    let configuration = |keystone: &str| format!("{ONE}limits: {{threads: 9, workers: 2}}\n{keystone}");
+    for (configuration, own) in [(configuration(""), 4), (configuration("config: {keystone: {threads: 6}}\n"), 6)] {
+        let files = rendered(&configuration, "local");
+        let proxy = file(&files, "lab-haproxy-proxy", "/etc/haproxy/haproxy.cfg");
+        for (service, threads) in [("keystone", own), ("glance", 9)] {
+            let backend = section(&proxy, &format!("backend {service}-api"));
+            let wanted = format!("default-server maxconn {}", 2 * 2 * threads);
+            assert!(backend.contains(&wanted.as_str()), "{wanted}: {backend:?}");
+            let server = file(&files, &format!("lab-{service}-api"), "/etc/uwsgi/uwsgi.ini");
+            assert!(server.lines().any(|line| line == format!("threads = {threads}")), "{server}");
+        }
+    }
+}
+
 /// The nodes that are written into a script as the others.
 fn line_of<'a>(script: &'a str, start: &str) -> &'a str {
     script

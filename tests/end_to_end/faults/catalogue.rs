@@ -9,7 +9,7 @@ const HOLD: Duration = Duration::from_secs(8);
 /// The same where everything is off: nothing goes on that could be watched.
 const DARKNESS: Duration = Duration::from_secs(5);
 
-/// Which host a fault is for. It is found out when the cloud is well, before the fault.
+/// Which hosts a fault is for. It is found out when the cloud is well, before the fault.
 #[derive(Clone, Copy, Debug)]
 pub enum Place {
     /// The control node that has the VIPs.
@@ -24,6 +24,10 @@ pub enum Place {
     First,
     /// Each of the hosts, one in each round.
     InTurn,
+    /// All but the control node that has the VIPs: two of three votes.
+    Majority,
+    /// All.
+    All,
 }
 
 /// What is done.
@@ -35,8 +39,6 @@ pub enum Injection {
     Kill(&'static str, Place),
     /// The plug is pulled.
     PowerOff(Place),
-    /// All plugs are pulled.
-    PowerOffAll,
     /// The cable is pulled.
     CutLink(Place),
     /// Packets are lost on a good link.
@@ -69,7 +71,7 @@ impl Fault {
         let hold = match injection {
             // The engine repairs it.
             Injection::Kill(..) => Duration::ZERO,
-            Injection::PowerOffAll => DARKNESS,
+            Injection::PowerOff(Place::All) => DARKNESS,
             _ => HOLD,
         };
         Self { name, injection, hold, writer_at_vip: true, calls: false, budgets }
@@ -130,5 +132,10 @@ pub const FAULTS: &[Fault] = &[
     ),
     Fault::new("freeze of the VIP node", Injection::Freeze(Place::VipNode), &[]),
     Fault::new("disk full on the writer's node", Injection::FillDisk(Place::WriterNode), &[]),
-    Fault::new("power-off of all three", Injection::PowerOffAll, &[Budget::HealthyAfterRepair(60.0)]),
+    Fault::new(
+        "power-off of the other node and the witness",
+        Injection::PowerOff(Place::Majority),
+        &[Budget::HealthyAfterRepair(60.0)],
+    ),
+    Fault::new("power-off of all three", Injection::PowerOff(Place::All), &[Budget::HealthyAfterRepair(60.0)]),
 ];

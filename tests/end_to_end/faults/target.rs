@@ -16,23 +16,26 @@ pub struct Target<'a> {
 impl<'a> Target<'a> {
     /// Finds out whom a fault hits in a round, while the cloud is well.
     pub fn choose(pair: &'a Pair, injection: Injection, round: usize) -> Result<Self, String> {
-        let host_at = |place: Place| match place {
-            Place::VipNode => pair.vip_host(),
-            Place::OtherNode => pair.vip_host().map(other),
-            Place::WriterNode => pair.writer(),
-            Place::Witness => Ok(WITNESS),
-            Place::First => Ok(CONTROL[0]),
-            Place::InTurn => Ok(HOSTS[round % HOSTS.len()]),
+        let hosts_at = |place: Place| {
+            Ok::<_, String>(match place {
+                Place::VipNode => vec![pair.vip_host()?],
+                Place::OtherNode => vec![other(pair.vip_host()?)],
+                Place::WriterNode => vec![pair.writer()?],
+                Place::Witness => vec![WITNESS],
+                Place::First => vec![CONTROL[0]],
+                Place::InTurn => vec![HOSTS[round % HOSTS.len()]],
+                Place::Majority => vec![other(pair.vip_host()?), WITNESS],
+                Place::All => HOSTS.to_vec(),
+            })
         };
         let hosts = match injection {
             Injection::Nothing => Vec::new(),
-            Injection::PowerOffAll => HOSTS.to_vec(),
             Injection::Kill(_, place)
             | Injection::PowerOff(place)
             | Injection::CutLink(place)
             | Injection::Partition(place)
             | Injection::Freeze(place)
-            | Injection::FillDisk(place) => vec![host_at(place)?],
+            | Injection::FillDisk(place) => hosts_at(place)?,
         };
         let mut victim = None;
         if let Injection::Kill(name, _) = injection {
@@ -52,7 +55,7 @@ impl<'a> Target<'a> {
                     let (_, process) = self.victim.as_ref().expect("a process to be killed");
                     self.pair.kill(host, process);
                 }
-                Injection::PowerOff(_) | Injection::PowerOffAll => self.pair.hosts.power_off(host),
+                Injection::PowerOff(_) => self.pair.hosts.power_off(host),
                 Injection::CutLink(_) => self.pair.hosts.cut_link(host),
                 Injection::Partition(_) => self.pair.hosts.partition(host),
                 Injection::Freeze(_) => self.pair.hosts.freeze(host),
@@ -68,17 +71,13 @@ impl<'a> Target<'a> {
 
     /// Undoes it.
     pub fn repair(&self) {
-        if matches!(self.injection, Injection::PowerOff(_) | Injection::PowerOffAll) {
-            self.pair.hosts.boot_all(&self.hosts);
-            return;
-        }
-        for host in &self.hosts {
-            match self.injection {
-                Injection::CutLink(_) | Injection::Partition(_) => self.pair.hosts.heal(host),
-                Injection::Freeze(_) => self.pair.hosts.thaw(host),
-                Injection::FillDisk(_) => self.pair.hosts.free_disk(host),
-                Injection::Nothing | Injection::Kill(..) | Injection::PowerOff(_) | Injection::PowerOffAll => {}
-            }
+        let hosts = &self.pair.hosts;
+        match self.injection {
+            Injection::Nothing | Injection::Kill(..) => {}
+            Injection::PowerOff(_) => hosts.boot_all(&self.hosts),
+            Injection::CutLink(_) | Injection::Partition(_) => self.hosts.iter().for_each(|host| hosts.heal(host)),
+            Injection::Freeze(_) => self.hosts.iter().for_each(|host| hosts.thaw(host)),
+            Injection::FillDisk(_) => self.hosts.iter().for_each(|host| hosts.free_disk(host)),
         }
     }
 
