@@ -213,6 +213,16 @@ impl Hosts {
         };
     }
 
+    /// Runs a script of the shell's in which `hosts` is `scripts/hosts`, in a mount namespace of its own.
+    pub fn apart(&self, script: &str) -> Output {
+        let hosts = self.slot.command(&[]);
+        let mut shell = Command::new("unshare");
+        shell.args(["--mount", "--", "bash", "-euc", &format!("hosts() {{ \"$0\" \"$@\"; }}\n{script}")]);
+        shell.arg(hosts.get_program());
+        shell.envs(hosts.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.output().expect("start unshare")
+    }
+
     /// The table of all hosts.
     pub fn list(&self) -> String {
         self.slot.run(&["list"])

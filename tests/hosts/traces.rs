@@ -59,6 +59,27 @@ fn nothing_is_left_of_hosts() {
     assert!(!directory.exists());
 }
 
+/// With systemd, what is mounted in /run/netns is also below it: the first namespace makes a mount of that place.
+#[test]
+fn hosts_come_up_where_mounts_are_shared() {
+    let hosts = Hosts::up(1);
+    hosts.down();
+    let output = hosts.apart(
+        "if mountpoint --quiet /run/netns; then umount --lazy /run/netns; fi
+         mount --make-rshared /
+         hosts up 2
+         findmnt --noheadings --list --output TARGET | sort | uniq --repeated
+         echo on the host:
+         hosts exec host2 -- findmnt --noheadings --list --output TARGET
+         hosts down",
+    );
+    assert!(output.status.success(), "{output:?}");
+    let mounts = String::from_utf8(output.stdout).unwrap();
+    let (twice, on_the_host) = mounts.split_once("on the host:").unwrap();
+    assert!(twice.contains("/run/netns/"), "{twice}");
+    assert!(!on_the_host.contains("/run/netns/"), "{on_the_host}");
+}
+
 #[test]
 fn a_test_that_panics_leaves_nothing() {
     let (sender, receiver) = std::sync::mpsc::channel();
