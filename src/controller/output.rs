@@ -13,7 +13,7 @@ use crate::cli::{Color, Format, Global};
 /// The width where nobody can tell: of a terminal as they came.
 const DEFAULT_WIDTH: usize = 80;
 /// The width of a file or pipe: nothing is cut there.
-const UNBOUNDED_WIDTH: usize = 240;
+const UNBOUNDED_WIDTH: usize = usize::MAX;
 
 /// The terminal, or what stands in its place.
 pub struct Output {

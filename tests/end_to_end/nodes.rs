@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::lab::{Finished, eventually};
 use crate::pair::{CLOUD, FIRST, HOSTS, NODES, Pair};
+use crate::spread::Instance;
 
 /// The control node that octo does not run on, and its host.
 const NODE: &str = NODES[1];
@@ -39,7 +40,7 @@ fn found(pair: &Pair, node: &str) -> Vec<(String, String)> {
 }
 
 /// The pair is whole before and after.
-pub fn a_node_goes_and_comes(pair: &Pair) {
+pub fn a_node_leaves_its_work(pair: &Pair) {
     for node in &NODES[1..] {
         let failures: Vec<_> = found(pair, node).into_iter().filter(|(level, _)| level != "warning").collect();
         assert!(failures.is_empty(), "{node}: {failures:?}");
@@ -63,7 +64,11 @@ pub fn a_node_goes_and_comes(pair: &Pair) {
     unasked(pair, &["node", "remove", WITNESS]).exits_with(2);
     pair.octo(&["start", "--node", WITNESS]).succeeds();
     pair.octo(&["plan", "--check"]).succeeds();
+}
 
+/// A node loses its data and comes back as the one that it was, with an instance on it. The pair is whole before and
+/// after, and has instances.
+pub fn a_node_comes_back_without_its_data(pair: &Pair) {
     pair.octo(&["rm", "--node", NODE, "--volumes"]).succeeds();
     for list in [&["ps", "--all", "--quiet"][..], &["volume", "ls", "--quiet"]] {
         assert_eq!(pair.run(HOST, "docker", list).succeeds().out, "", "{HOST} still has something");
@@ -73,6 +78,7 @@ pub fn a_node_goes_and_comes(pair: &Pair) {
     assert!(eventually(60, || pair.makes_project("while-one-is-removed")), "no write is possible without {NODE}");
     pair.octo(&["node", "add", NODE]).succeeds();
     pair.comes_back("a node that came back without its data");
+    Instance::boot(pair, HOST, "on-the-one-that-came-back");
 }
 
 /// A node is removed with its data, and each cluster forgets the member that it had there. The pair is not whole after it:

@@ -221,12 +221,13 @@ fn a_pair_changes_and_has_every_fault_and_loses_no_write() {
     pair.octo(&["plan", "--check"]).succeeds();
     assert!(pair.makes_project("before"));
     let changes = rolling::changes_cost_no_request(&pair);
-    nodes::a_node_goes_and_comes(&pair);
+    nodes::a_node_leaves_its_work(&pair);
     faults::each_once(&pair);
+    spread::instances_outlive_the_majority(&pair, &changes);
+    nodes::a_node_comes_back_without_its_data(&pair);
     for name in ["before", "while-one-is-removed"] {
         pair.openstack(&["project", "show", name]).succeeds();
     }
-    spread::instances_outlive_the_majority(&pair, &changes);
     nodes::clusters_forget_members(&pair);
 
     pair.octo(&["rm", "--volumes"]).succeeds();

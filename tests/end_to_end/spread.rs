@@ -14,7 +14,7 @@ const LOST: [&str; 2] = [HOSTS[1], HOSTS[2]];
 const REQUESTS: usize = 15;
 
 /// An instance.
-struct Instance<'a> {
+pub struct Instance<'a> {
     pair: &'a Pair,
     host: &'static str,
     id: String,
@@ -23,7 +23,7 @@ struct Instance<'a> {
 
 impl<'a> Instance<'a> {
     /// Boots one on a host of the pair.
-    fn boot(pair: &'a Pair, host: &'static str, name: &str) -> Self {
+    pub fn boot(pair: &'a Pair, host: &'static str, name: &str) -> Self {
         let hypervisor = Pair::node(host);
         let what = ["server", "create", "--image", "demo", "--flavor", "c1.tiny", "--network", "private", "--wait"];
         let there = ["--os-compute-api-version", "2.74", "--host", hypervisor, name];
