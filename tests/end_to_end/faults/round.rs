@@ -8,16 +8,16 @@ pub const READS: [Kind; 2] = [Kind::ReadKeystone, Kind::ReadGlance];
 /// What one fault cost the client. Times are in seconds; what never came is infinite.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Round {
-    /// The longest time without a good answer to a read, of Keystone or of Glance, whichever was worse. It begins
-    /// before the repair, as the other two do.
+    /// The longest time in which reads waited without a good answer, of Keystone or of Glance, whichever was worse. It
+    /// begins before the repair, as the other two do.
     pub reads: f64,
-    /// The longest time without an acknowledged write.
+    /// The same of writes.
     pub writes: f64,
-    /// The longest time without an answered call over the message bus, where that was measured.
+    /// The same of calls over the message bus, where that was measured.
     pub calls: Option<f64>,
-    /// The longest time without a good answer to a read after the repair, where there was one.
+    /// The same of reads after the repair, where there was one.
     pub reads_of_return: Option<f64>,
-    /// The longest time without an acknowledged write after it.
+    /// The same of writes.
     pub writes_of_return: Option<f64>,
     /// Failed reads.
     pub failed_reads: Share,
@@ -86,10 +86,10 @@ mod tests {
         assert_eq!(
             round,
             Round {
-                reads: 4.0,
-                writes: 5.0,
+                reads: 3.0,
+                writes: 4.0,
                 calls: Some(5.0),
-                reads_of_return: Some(2.0),
+                reads_of_return: Some(0.0),
                 writes_of_return: Some(0.0),
                 failed_reads: Share { failed: 0, of: 2 },
                 failed_writes: Share { failed: 1, of: 1 },

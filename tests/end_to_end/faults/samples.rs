@@ -84,9 +84,8 @@ impl Log {
         Ok(log)
     }
 
-    /// The longest time, in seconds, in which no request of a kind succeeded: between the ends of two answers, from
-    /// the last one before the fault. It begins before the fault is repaired or, where nothing has to be repaired,
-    /// before everything is as it should be.
+    /// The longest time, in seconds, in which requests of a kind waited and none was answered well. It begins before
+    /// the fault is repaired or, where nothing has to be repaired, before everything is as it should be.
     pub fn outage(&self, kind: Kind) -> f64 {
         let over = self.marks.get(REPAIRED).or_else(|| self.marks.get(HEALTHY)).copied().unwrap_or(f64::INFINITY);
         self.longest(kind, |begin| begin < over)
@@ -98,17 +97,24 @@ impl Log {
         Some(self.longest(kind, |begin| begin >= *repaired))
     }
 
-    /// The longest time without a good answer that begins at the right moment.
+    /// The longest time without a good answer that begins at the right moment: after the answer before, when the
+    /// first request waits. What was never asked for was never there, for all that is known.
     fn longest(&self, kind: Kind, begins: impl Fn(f64) -> bool) -> f64 {
         let (begin, end) = (self.marks[INJECTED], self.marks[ENDED]);
-        let good = self.requests.iter().filter(|request| request.kind == kind && request.ok);
+        let asked: Vec<&Request> = self.requests.iter().filter(|request| request.kind == kind).collect();
+        if asked.is_empty() {
+            return end - begin;
+        }
+        let good = asked.iter().filter(|request| request.ok);
         let mut answers: Vec<f64> = good.map(|request| request.ended).collect();
         answers.sort_by(f64::total_cmp);
         let mut last = answers.iter().copied().rfind(|answer| *answer <= begin).unwrap_or(begin);
         let mut longest = 0_f64;
         for answer in answers.into_iter().filter(|answer| begin < *answer && *answer < end).chain([end]) {
-            if begins(last) {
-                longest = longest.max(answer - last);
+            let waiting = asked.iter().filter(|request| last < request.ended && request.sent < answer);
+            let first = waiting.map(|request| request.sent.max(last)).reduce(f64::min);
+            if let Some(first) = first.filter(|first| begins(*first)) {
+                longest = longest.max(answer - first);
             }
             last = answer;
         }
@@ -165,21 +171,25 @@ mod tests {
     }
 
     #[test]
-    fn an_outage_lasts_from_answer_to_answer() {
-        about(log().outage(Kind::ReadKeystone), 1.5);
+    fn an_outage_lasts_from_the_first_that_waits_to_the_next_good_answer() {
+        about(log().outage(Kind::ReadKeystone), 1.47);
+    }
+
+    #[test]
+    fn what_nobody_asked_for_was_never_there() {
+        about(log().outage(Kind::ReadGlance), 2.0);
     }
 
     #[test]
     fn an_outage_that_does_not_end_lasts_to_the_end_of_the_round() {
         about(log().outage(Kind::Write), 1.8);
-        about(log().outage(Kind::ReadGlance), 2.0);
     }
 
     #[test]
     fn what_happens_when_all_is_well_again_is_no_outage() {
         let healthy = r#"{"mark": "healthy", "at": 10.15}"#;
         let log = Log::parse(LINES.into_iter().chain([healthy])).unwrap();
-        about(log.outage(Kind::ReadKeystone), 1.5);
+        about(log.outage(Kind::ReadKeystone), 1.47);
         about(log.outage(Kind::Write), 0.2);
     }
 
@@ -187,8 +197,8 @@ mod tests {
     fn what_a_repair_costs_is_told_apart() {
         let repaired = r#"{"mark": "repaired", "at": 10.2}"#;
         let log = Log::parse(LINES.into_iter().chain([repaired])).unwrap();
-        // From 9.95 to 11.45, the last one before the fault and the first one after it.
-        about(log.outage(Kind::ReadKeystone), 1.5);
+        // From 9.98 to 11.45: the one that was under way at the fault, and the first answer after it.
+        about(log.outage(Kind::ReadKeystone), 1.47);
         about(log.outage_of_return(Kind::ReadKeystone).unwrap(), 0.3);
         about(log.outage_of_return(Kind::Write).unwrap(), 1.8);
         assert_eq!(Log::parse(LINES).unwrap().outage_of_return(Kind::Write), None);
