@@ -161,6 +161,22 @@ async fn a_container_is_started_again_from_its_start_to_its_stop() {
 }
 
 #[tokio::test]
+async fn what_ends_again_and_again_can_be_told_to_end_for_good() {
+    let scene = Scene::new().await.with_network().await;
+    let name = scene.name("main");
+    scene.create(&name, &scene.container("sleep 0.1", 21)).await.unwrap();
+    // Its process may end at any moment of the engine's work.
+    for _ in 0..12 {
+        scene.engine.keep_running(&name, true).await.unwrap();
+        scene.engine.start_container(&name).await.unwrap();
+        for keep in [true, true, true, true, true, true, true, false] {
+            scene.engine.keep_running(&name, keep).await.unwrap();
+        }
+        scene.engine.stop_container(&name, 1).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn the_kernel_is_told_what_holds_for_a_container_s_network_alone() {
     let scene = Scene::new().await.with_network().await;
     let name = scene.name("kept-alive");

@@ -10,13 +10,16 @@ use bollard::query_parameters::{
 use futures_util::StreamExt;
 
 use super::Engine;
-use super::failure::{explain, foreign, is_missing, is_unchanged, removed, status, stopped};
+use super::failure::{engine_text, explain, foreign, is_missing, is_unchanged, removed, status, stopped};
 use crate::error::{Error, ErrorKind};
 use crate::model::label;
 use crate::model::observed::RunState;
 
 /// What the engine may need beyond a container's own time to stop.
 const STOP_OVERHEAD: Duration = Duration::from_secs(60);
+/// How often the engine is asked once more where it has to come to know something first, and the pause before that.
+const TRIES: usize = 100;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a container does now, and how its process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,10 +86,18 @@ impl Engine {
             restart_policy: Some(RestartPolicy { name: Some(policy), maximum_retry_count: None }),
             ..ContainerUpdateBody::default()
         };
-        match self.client().update_container(name, body).await {
-            Ok(_) => Ok(()),
-            Err(error) if !keep && is_missing(&error) => Ok(()),
-            Err(error) => Err(explain(&format!("cannot set when {name} is started again"), &error)),
+        let mut tries = TRIES;
+        loop {
+            match self.client().update_container(name, body.clone()).await {
+                Ok(_) => return Ok(()),
+                Err(error) if !keep && is_missing(&error) => return Ok(()),
+                // Its process has just ended, and the engine does not know that yet: it says why in many words.
+                Err(error) if tries > 0 && engine_text(&error).starts_with("Cannot update container") => {
+                    tries -= 1;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Err(error) => return Err(explain(&format!("cannot set when {name} is started again"), &error)),
+            }
         }
     }
 
@@ -134,11 +145,11 @@ impl Engine {
     }
 
     async fn await_removal(&self, name: &str) -> Result<(), Error> {
-        for _ in 0..100 {
+        for _ in 0..TRIES {
             if self.container(name).await?.is_none() {
                 return Ok(());
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::time::sleep(PAUSE).await;
         }
         Err(Error::new(ErrorKind::Operation, format!("container {name} is being removed and does not go away"))
             .hint("restart the Docker Engine"))
